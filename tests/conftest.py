@@ -1,0 +1,29 @@
+"""Fixtures that every area shares: one real Valkey for the whole run, emptied between tests."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.embedded import EmbeddedValkey
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    """The run's server. A test that kills or stops servers makes one of its own."""
+    folder: Path = tmp_path_factory.mktemp("valkey")
+    with EmbeddedValkey(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(valkey_server: EmbeddedValkey) -> str:
+    """Address of an empty database."""
+    with socket.create_connection(("127.0.0.1", valkey_server.port), 5) as connection:
+        connection.sendall(b"FLUSHALL SYNC\r\nSCRIPT FLUSH SYNC\r\n")
+        replies = b""
+        while replies.count(b"\r\n") < 2:
+            replies += connection.recv(64)
+    assert replies == b"+OK\r\n+OK\r\n", replies
+    return valkey_server.url
