@@ -1,0 +1,191 @@
+"""Connections to Redis or Valkey: standalone, Sentinel or Cluster.
+
+redis-py's defaults are wrong here, so everything is explicit: no retries (a repeated XADD whose reply was lost became
+two entries), a deadline on every command, connections of their own for blocking reads, and no cancellation of a command
+on a shared connection (a cancelled one may hand its reply to the next caller). Read :class:`Clients` first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import structlog
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+
+from shared.storage import keys, scripts
+from shared.storage.faults import PartitionMismatch, Unavailable, redis_faults
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+COMMAND_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 2.0
+POOL_SIZE = 64  # commands of one process at the same time; more wait for a connection
+READ_SLACK_S = 5.0  # how much longer than its own BLOCK a blocking read may take
+RECONNECT_S = 0.5
+Position = tuple[str, list[tuple[str, bytes]]]
+
+
+@dataclass(frozen=True)
+class RedisSettings:
+    """Where Redis is: `redis://`, `rediss://`, `redis+cluster://` or `redis+sentinel://host,host/master-name`."""
+
+    url: str = field(default="redis://127.0.0.1:7380/0", repr=False)
+
+
+def _no_retry() -> Retry:
+    return Retry(NoBackoff(), 0)
+
+
+def _credentials(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    return {"username": parts.username, "password": parts.password}
+
+
+class Clients:
+    """Commands (shared pool) and blocking readers of one process. Close it when the process drains."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._url = settings.url
+        self._scheme = urlsplit(settings.url).scheme
+        self._sentinel: Sentinel | None = None
+        self._service = ""
+        self._commands: Any = self._connect()
+
+    def _connect(self) -> Any:
+        options: dict[str, Any] = {
+            "socket_timeout": COMMAND_TIMEOUT_S,
+            "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            "socket_keepalive": True,
+            "retry": _no_retry(),
+        }
+        if self._scheme.startswith(("redis+cluster", "rediss+cluster")):
+            return RedisCluster.from_url(self._url.replace("+cluster", "", 1), **options)
+        if self._scheme.startswith("redis+sentinel"):
+            parts = urlsplit(self._url)
+            self._service = parts.path.strip("/") or "mymaster"
+            hosts = [pair.rpartition(":") for pair in parts.netloc.rpartition("@")[2].split(",")]
+            sentinels = [(host or port, int(port) if host else 26379) for host, _, port in hosts]
+            self._sentinel = Sentinel(sentinels, **options, **_credentials(self._url))  # type: ignore[no-untyped-call]
+            return self._sentinel.master_for(self._service)
+        options |= {"max_connections": POOL_SIZE, "timeout": COMMAND_TIMEOUT_S}
+        return Redis(connection_pool=BlockingConnectionPool.from_url(self._url, **options))
+
+    async def run(self, command: Awaitable[T]) -> T:
+        """The answer of a redis-py awaitable. Raises Unavailable; survives its caller's cancellation."""
+        with redis_faults():
+            return await asyncio.shield(asyncio.ensure_future(command))
+
+    async def call(self, *command: str | bytes | int | float) -> Any:
+        """One command, raw: `await clients.call("HGET", key, field)`. Raises Unavailable."""
+        return await self.run(self._commands.execute_command(*command))
+
+    async def pipeline(self, commands: Sequence[Sequence[str | bytes | int | float]]) -> list[Any]:
+        """Commands in one round trip, without a transaction; in a cluster all keys share one tag."""
+        if not commands:
+            return []
+        pipe = self._commands.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)
+        return await self.run(pipe.execute())
+
+    async def script(self, name: str, key_names: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
+        """The answer of the Lua file `name`. Raises Unavailable."""
+        return await self.run(scripts.load(name)(self._commands, key_names, arguments))
+
+    async def ready(self) -> None:
+        """Wait until Redis answers, saying so while it does not."""
+        attempts = 0
+        while True:
+            try:
+                await self.call("PING")
+            except Unavailable as error:
+                if attempts % 20 == 0:  # every 10 s
+                    log.warning("redis_unreachable", reason=str(error), waiting=True)
+                attempts += 1
+                await asyncio.sleep(RECONNECT_S)
+            else:
+                return
+
+    async def agree_on_partitions(self, count: int) -> None:
+        """Fix the number of partitions at installation. Raises PartitionMismatch if it is another one already."""
+        stored = await self.call("SET", keys.PARTITION_COUNT, count, "NX", "GET")
+        if stored is not None and int(stored) != count:
+            raise PartitionMismatch(
+                f"this installation has {int(stored)} partitions, the service was started with {count}: "
+                f"set PARTITIONS={int(stored)} (the number cannot be changed later)"
+            )
+
+    def reader(self, key: str) -> BlockingReader:
+        """A connection of its own for blocking reads of streams that share `key`'s hash tag."""
+        return BlockingReader(self, key)
+
+    async def dedicated(self, key: str) -> Redis:
+        """A new single connection to the server that holds `key`, without a read deadline. The caller closes it."""
+        options: dict[str, Any] = {
+            "socket_timeout": None,
+            "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            "socket_keepalive": True,
+            "retry": _no_retry(),
+            "single_connection_client": True,
+            "protocol": 2,
+        }
+        with redis_faults():
+            if isinstance(self._commands, RedisCluster):
+                await self._commands.initialize()
+                node = self._commands.get_node_from_key(key)
+                if node is None:
+                    raise Unavailable("slot not covered")
+                options |= {"ssl": self._scheme.startswith("rediss"), **_credentials(self._url)}
+                return Redis(host=node.host, port=int(node.port), **options)
+            if self._sentinel is not None:
+                host, port = await self._sentinel.discover_master(self._service)
+                return Redis(host=host, port=port, **_credentials(self._url), **options)
+            return Redis.from_url(self._url, **options)
+
+    async def close(self) -> None:
+        """Close the shared connections."""
+        await self._commands.aclose()
+
+
+class BlockingReader:
+    """XREAD on a connection of its own. Whoever waits may be cancelled: the connection is then dropped, not reused."""
+
+    def __init__(self, clients: Clients, key: str) -> None:
+        self._clients = clients
+        self._key = key
+        self._connection: Redis | None = None
+
+    async def read(self, positions: dict[str, str], count: int, block_ms: int) -> list[Position]:
+        """Entries after each stream's position, at most `count` a stream; empty after `block_ms` without any.
+
+        Raises Unavailable.
+        """
+        try:
+            with redis_faults():
+                if self._connection is None:
+                    self._connection = await self._clients.dedicated(self._key)
+                async with asyncio.timeout(block_ms / 1000 + READ_SLACK_S):
+                    answer = await self._connection.execute_command(  # type: ignore[no-untyped-call]
+                        "XREAD", "COUNT", count, "BLOCK", max(1, block_ms), "STREAMS", *positions, *positions.values()
+                    )
+        except BaseException:
+            await self.close()
+            raise
+        return [
+            (stream.decode(), [(entry.decode(), fields[b"d"]) for entry, fields in entries])
+            for stream, entries in answer or ()
+        ]
+
+    async def close(self) -> None:
+        """Drop the connection; the next read opens another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()

@@ -1,0 +1,95 @@
+"""Every Redis key of Foyer. A key of a site carries its partition's hash tag; the directory has a tag of its own.
+
+Single writer: behind each function stands the service that alone writes the key.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from shared.domain.partitions import Partition
+
+InputStream = Literal["in", "cmd"]
+OutputStream = Literal["log", "chat"]
+
+PARTITION_COUNT = "foyer:partitions"  # whoever starts first
+
+
+def stream(name: InputStream | OutputStream, partition: Partition) -> str:
+    """`in` collectors; `cmd` collectors and gateways; `log` presence and chat-routing; `chat` chat-routing."""
+    return f"{name}:{{{partition.tag}}}"
+
+
+def checkpoint(service: str, partition: Partition) -> str:
+    """Hash: `id` last stream id done, `fence`, `epoch`, `seen` (ms). The partition's owner."""
+    return f"ck:{{{partition.tag}}}:{service}"
+
+
+def lease(service: str, partition: Partition) -> str:
+    """String with expiry: `instance:fence` of the owner."""
+    return f"own:{{{partition.tag}}}:{service}"
+
+
+def timers(service: str, partition: Partition) -> str:
+    """Sorted set: what is due, by ms since the epoch. The partition's owner."""
+    return f"z:{{{partition.tag}}}:{service}:due"
+
+
+def parked(service: str, partition: Partition) -> str:
+    """Stream, bounded: input that could not be processed. The partition's owner."""
+    return f"dead:{{{partition.tag}}}:{service}"
+
+
+def instances(service: str) -> str:
+    """Sorted set: live instances of a service by the ms (Redis time) at which they expire."""
+    return f"reg:{{{service}}}"
+
+
+def collectors(partition: Partition) -> str:
+    """Hash: collector -> ms of its last sign of life. Presence."""
+    return f"col:{{{partition.tag}}}"
+
+
+def visitors(partition: Partition, site: str) -> str:
+    """Hash: visitor -> packed row and state, of the visitors on the site now. Presence."""
+    return f"v:{{{partition.tag}}}:{site}"
+
+
+def site_meta(partition: Partition, site: str) -> str:
+    """Hash: `seq` of the presence part, `number` last visitor number given, counters. Presence."""
+    return f"m:{{{partition.tag}}}:{site}"
+
+
+def profile(partition: Partition, site: str, visitor: str) -> str:
+    """String with retention: what is kept of a visitor who left. Presence."""
+    return f"p:{{{partition.tag}}}:{site}:{visitor}"
+
+
+def navigation(partition: Partition, site: str, visitor: str) -> str:
+    """Hash: page view id -> packed page view, of the visit now. Presence."""
+    return f"n:{{{partition.tag}}}:{site}:{visitor}"
+
+
+def history(partition: Partition, site: str, visitor: str) -> str:
+    """Hash with retention: visit id -> packed visit. Presence."""
+    return f"h:{{{partition.tag}}}:{site}:{visitor}"
+
+
+def engagements(partition: Partition, site: str) -> str:
+    """Hash: visitor -> packed engagement. Chat-routing."""
+    return f"g:{{{partition.tag}}}:{site}"
+
+
+def engagement_meta(partition: Partition, site: str) -> str:
+    """Hash: `seq` of the engagement part, counters. Chat-routing."""
+    return f"mg:{{{partition.tag}}}:{site}"
+
+
+def operators(partition: Partition, site: str) -> str:
+    """Hash: operator -> packed presence and load. Chat-routing."""
+    return f"o:{{{partition.tag}}}:{site}"
+
+
+def transcript(partition: Partition, chat: str) -> str:
+    """Stream: the chat's events by seq. Chat-routing."""
+    return f"t:{{{partition.tag}}}:{chat}"

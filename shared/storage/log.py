@@ -1,0 +1,188 @@
+"""The partition log: appending for producers, tailing for gateways and collectors.
+
+Producers append to `in` and `cmd` (:class:`PartitionLog`, :class:`GroupAppender`); an owner processes those
+(:mod:`shared.storage.owner`) and appends to `log` and `chat`, which a :class:`Tail` follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from shared.domain.partitions import Partition
+from shared.storage import keys
+from shared.storage.clients import RECONNECT_S, BlockingReader, Clients
+from shared.storage.faults import Lagging, Unavailable
+
+log = structlog.get_logger()
+
+LAG_LIMIT = 100_000  # entries waiting in an input stream: some 50 MB, seconds of work; then producers hear "busy"
+GROUP_SIZE = 500  # payloads in one append: about 1 ms of Redis
+QUEUE_LIMIT = 20_000  # payloads waiting in this process for a partition
+TAIL_BATCH = 500
+TAIL_BLOCK_MS = 1_000
+VERIFY_EVERY_S = 2.0  # how soon a flushed or failed-over Redis is noticed by who only listens
+
+
+class PartitionLog:
+    """Appends to the input streams of partitions."""
+
+    def __init__(self, clients: Clients, lag_limit: int = LAG_LIMIT) -> None:
+        self._clients = clients
+        self._lag_limit = lag_limit
+
+    async def append(self, stream: keys.InputStream, partition: Partition, payloads: Sequence[bytes]) -> None:
+        """All `payloads` in order, as one step, or none. Returns when Redis has them.
+
+        Raises Lagging (the reader is too far behind) or Unavailable (unknown whether they were stored: repeat only what
+        is idempotent).
+        """
+        stored = await self._clients.script(
+            "append", [keys.stream(stream, partition)], [str(self._lag_limit), *payloads]
+        )
+        if not stored:
+            raise Lagging
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What waits for one partition's next append."""
+
+    waiting: list[tuple[bytes, asyncio.Future[None]]] = field(default_factory=list)
+    flusher: asyncio.Task[None] | None = None
+
+
+class GroupAppender:
+    """Group commit: whoever submits while an append is under way shares the next one. One append a partition at a time,
+    so each producer's order is kept."""
+
+    def __init__(self, partition_log: PartitionLog) -> None:
+        self._log = partition_log
+        self._queues: dict[tuple[keys.InputStream, Partition], _Queue] = {}
+
+    async def submit(self, stream: keys.InputStream, partition: Partition, payload: bytes) -> None:
+        """Append `payload` and return when Redis has it. Raises Lagging or Unavailable."""
+        queue = self._queues.get((stream, partition))
+        if queue is None:
+            queue = self._queues[stream, partition] = _Queue()
+        if len(queue.waiting) >= QUEUE_LIMIT:
+            raise Lagging
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.waiting.append((payload, done))
+        if queue.flusher is None:
+            queue.flusher = asyncio.create_task(self._flush(stream, partition, queue))
+        await done
+
+    async def _flush(self, stream: keys.InputStream, partition: Partition, queue: _Queue) -> None:
+        try:
+            while queue.waiting:
+                group, queue.waiting = queue.waiting[:GROUP_SIZE], queue.waiting[GROUP_SIZE:]
+                fault: Exception | None = None
+                try:
+                    await self._log.append(stream, partition, [payload for payload, _ in group])
+                except Exception as error:
+                    fault = error
+                for _, done in group:
+                    if done.done():  # its caller went away
+                        continue
+                    if fault is None:
+                        done.set_result(None)
+                    else:
+                        done.set_exception(fault)
+        finally:
+            queue.flusher = None
+
+    async def drain(self) -> None:
+        """Wait until nothing is waiting any more."""
+        while flushers := [queue.flusher for queue in self._queues.values() if queue.flusher]:
+            await asyncio.wait(flushers)
+
+
+EntriesHandler = Callable[[str, list[tuple[str, bytes]]], Awaitable[None]]
+ResetHandler = Callable[[str], Awaitable[None]]
+OUTPUT_STREAMS: tuple[keys.OutputStream, ...] = ("log", "chat")
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    ms, _, sequence = entry_id.partition("-")
+    return int(ms), int(sequence)
+
+
+class Tail:
+    """Follows a partition's `log` and `chat` from now on.
+
+    `on_reset(reason)` is called first ("start") and whenever what was followed is no longer what Redis holds: then
+    everything that was built on the entries must be read again. After it, `on_entries(stream, [(id, payload), …])` gets
+    every later entry in order ("log" and "chat" apart). Entries that were trimmed before they were read are not
+    noticed here: whoever needs all of them checks the sequence inside the entries.
+    """
+
+    def __init__(
+        self, clients: Clients, partition: Partition, on_entries: EntriesHandler, on_reset: ResetHandler
+    ) -> None:
+        self._clients = clients
+        self._partition = partition
+        self._on_entries = on_entries
+        self._on_reset = on_reset
+        self._names: dict[str, keys.OutputStream] = {keys.stream(name, partition): name for name in OUTPUT_STREAMS}
+        self._positions: dict[str, str] = {}
+        self._epochs: tuple[bytes | None, ...] = ()
+        self.connected = False  # read by readiness checks
+
+    async def run(self) -> None:
+        """Follow until cancelled; a Redis that is away is waited for."""
+        reader = self._clients.reader(next(iter(self._names)))
+        try:
+            while True:
+                try:
+                    await self._follow(reader)
+                except Unavailable as error:
+                    if self.connected:
+                        log.warning("tail_interrupted", partition=self._partition.index, reason=str(error))
+                    self.connected = False
+                    await asyncio.sleep(RECONNECT_S)
+        finally:
+            await reader.close()
+
+    async def _follow(self, reader: BlockingReader) -> None:
+        loop = asyncio.get_running_loop()
+        await self._verify()
+        verified_at = loop.time()
+        self.connected = True
+        while True:
+            for stream, entries in await reader.read(self._positions, TAIL_BATCH, TAIL_BLOCK_MS):
+                await self._on_entries(self._names[stream], entries)
+                self._positions[stream] = entries[-1][0]
+            if loop.time() - verified_at >= VERIFY_EVERY_S:
+                await self._verify()
+                verified_at = loop.time()
+
+    async def _verify(self) -> None:
+        """Is Redis still the one we followed? Its epochs are the same and no stream's end lies before our position."""
+        epoch_keys = [keys.checkpoint(service, self._partition) for service in ("presence", "chat_routing")]
+        *ends, one, other = await self._clients.pipeline(
+            [("XREVRANGE", stream, "+", "-", "COUNT", 1) for stream in self._names]
+            + [("HGET", key, "epoch") for key in epoch_keys]
+        )
+        tops = {
+            stream: entries[0][0].decode() if entries else "0-0"
+            for stream, entries in zip(self._names, ends, strict=True)
+        }
+        epochs = (one, other)
+        reason = self._changed(tops, epochs)
+        self._epochs = epochs
+        if reason:
+            self._positions = tops
+            await self._on_reset(reason)
+
+    def _changed(self, tops: dict[str, str], epochs: tuple[bytes | None, ...]) -> str | None:
+        if not self._positions:
+            return "start"
+        if any(old is not None and old != new for old, new in zip(self._epochs, epochs, strict=True)):
+            return "epoch"
+        if any(_order(tops[stream]) < _order(at) for stream, at in self._positions.items()):
+            return "went_back"
+        return None

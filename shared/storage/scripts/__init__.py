@@ -1,0 +1,39 @@
+"""Lua files, one for each atomic action; the header of each names KEYS, ARGV and the result.
+
+:func:`load` gives a :class:`Script` that runs by its hash and falls back to sending the text (a Redis that was
+restarted or a new cluster node does not know the hash).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from redis.exceptions import NoScriptError
+
+Argument = str | bytes | int
+
+
+class Script:
+    """One Lua file."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self._text = text
+        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, client: Any, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Run it. All `keys` share one hash tag. Raises what redis-py raises."""
+        try:
+            return await client.evalsha(self._sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await client.eval(self._text, len(keys), *keys, *arguments)
+
+
+@cache
+def load(name: str) -> Script:
+    """The script of the file `name`.lua beside this module."""
+    return Script(name, resources.files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8"))
