@@ -1,12 +1,13 @@
 """Fixtures that every area shares: one real Valkey for the whole run, emptied between tests."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from shared.embedded import EmbeddedValkey
+from shared.storage.clients import Clients, RedisSettings
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,11 @@ def redis_url(valkey_server: EmbeddedValkey) -> str:
             replies += connection.recv(64)
     assert replies == b"+OK\r\n+OK\r\n", replies
     return valkey_server.url
+
+
+@pytest.fixture
+async def clients(redis_url: str) -> AsyncIterator[Clients]:
+    """Connections to the empty database."""
+    opened = Clients(RedisSettings(redis_url))
+    yield opened
+    await opened.close()
