@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-T = TypeVar("T")
+from collections.abc import Callable
+from typing import Any
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], within_s: float = 10.0, every_s: float = 0.01) -> T:
+async def eventually(condition: Callable[[], Any], within_s: float = 10.0, every_s: float = 0.01) -> Any:
     """The first truthy result of `condition`; an AssertionError inside it counts as not yet.
 
     Fails with the last error or result when `within_s` is over: a limit for the hopeless case, not a measurement.
@@ -19,7 +17,7 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], within_s: float 
     deadline = time.monotonic() + within_s
     while True:
         failure: AssertionError | None = None
-        result: T | None = None
+        result: Any = None
         try:
             answer = condition()
             result = await answer if inspect.isawaitable(answer) else answer

@@ -76,7 +76,7 @@ class Clients:
             self._sentinel = Sentinel(sentinels, **options, **_credentials(self._url))  # type: ignore[no-untyped-call]
             return self._sentinel.master_for(self._service)
         options |= {"max_connections": POOL_SIZE, "timeout": COMMAND_TIMEOUT_S}
-        return Redis(connection_pool=BlockingConnectionPool.from_url(self._url, **options))
+        return Redis.from_pool(BlockingConnectionPool.from_url(self._url, **options))
 
     async def run(self, command: Awaitable[T]) -> T:
         """The answer of a redis-py awaitable. Raises Unavailable; survives its caller's cancellation."""
