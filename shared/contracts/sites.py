@@ -46,6 +46,7 @@ class Site(Struct, frozen=True, kw_only=True):
     settings: SiteSettings = SiteSettings()
     disabled: bool = False
     created_at: int = 0
+    version: int = 0  # grows by one with every change: who writes says which one it has seen
 
 
 class Membership(Struct, frozen=True, kw_only=True):
@@ -59,15 +60,21 @@ class Membership(Struct, frozen=True, kw_only=True):
 
 
 class Operator(Struct, frozen=True, kw_only=True):
-    """A person who answers visitors: an account, with a membership for each of its sites."""
+    """A person who answers visitors: an account, with a membership for each of its sites.
+
+    `owner`: may create sites and repair any account. `generation` grows whenever every login made so far must end
+    (password changed, account disabled). The password's hash is kept elsewhere: not every service may see it.
+    """
 
     operator: OperatorId
     email: Email
     name: Name
-    password_hash: str = ""
     memberships: Annotated[tuple[Membership, ...], Meta(max_length=500)] = ()
+    owner: bool = False
     disabled: bool = False
     created_at: int = 0
+    generation: int = 0
+    version: int = 0
 
     def membership(self, site: str) -> Membership | None:
         """The operator's rights on `site`, or None if there are none."""
@@ -75,10 +82,12 @@ class Operator(Struct, frozen=True, kw_only=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A login. Stored under the hash of its token; the token itself is never stored."""
+    """A login, known by the hash of its token; the token itself is never stored. Times are ms since the epoch."""
 
+    session: str
     operator: OperatorId
-    created_at: int
-    expires_at: int  # idle expiry, moved on by use
-    absolute_expires_at: int
+    generation: int
     csrf: str
+    created_at: int
+    expires_at: int  # idle expiry, moved on by use, never beyond the absolute one
+    absolute_expires_at: int

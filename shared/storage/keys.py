@@ -93,3 +93,34 @@ def operators(partition: Partition, site: str) -> str:
 def transcript(partition: Partition, chat: str) -> str:
     """Stream: the chat's events by seq. Chat-routing."""
     return f"t:{{{partition.tag}}}:{chat}"
+
+
+# --- the directory: sites, operators and their logins; small, so it lives under one tag ---------------------------
+
+_DIRECTORY = "{dir}"
+DIRECTORY_HEAD = f"{_DIRECTORY}:head"  # hash: `seq` number of changes so far, `mark` random name of the last one
+DIRECTORY_CHANGES = f"{_DIRECTORY}:changes"  # stream, bounded: what changed, in order
+DIRECTORY_SITES = f"{_DIRECTORY}:sites"  # hash: site -> version, record
+DIRECTORY_OPERATORS = f"{_DIRECTORY}:operators"  # hash: operator -> version, record
+DIRECTORY_EMAILS = f"{_DIRECTORY}:emails"  # hash: case-folded e-mail -> operator
+DIRECTORY_SECRETS = f"{_DIRECTORY}:secrets"  # hash: operator -> password hash; gateways only
+
+
+def session(session: str) -> str:
+    """Hash with expiry: a login, by the hash of its token. Gateways."""
+    return f"{_DIRECTORY}:s:{session}"
+
+
+def operator_sessions(operator: str) -> str:
+    """Sorted set with expiry: the operator's logins by ms of creation. Gateways."""
+    return f"{_DIRECTORY}:so:{operator}"
+
+
+def socket_ticket(ticket: str) -> str:
+    """String with expiry: ticket's hash -> login. Gateways."""
+    return f"{_DIRECTORY}:k:{ticket}"
+
+
+def login_failures(kind: str, bucket: int) -> str:
+    """Hash with expiry: failed logins of an account, an address or a pair of them. Gateways."""
+    return f"{_DIRECTORY}:lf:{kind}:{bucket}"

@@ -1,0 +1,158 @@
+"""What may be done to sites, skills and accounts: pure rules that the HTTP API and the command line share.
+
+Functions take frozen records and give new ones, or a :class:`Rejected` that says what is wrong where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+
+from shared.contracts.sites import ROLE_RANK, Membership, Operator, Role, Site, Skill
+
+MAX_SKILLS = 200
+MAX_MEMBERSHIPS = 500
+MAX_ORIGINS = 50
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The change breaks a rule. `pointer` names the field of the request that is at fault, if one is."""
+
+    code: str
+    detail: str
+    pointer: str = ""
+
+
+def normal_origin(text: str) -> str | None:
+    """The origin as browsers write it (lower case, no default port, punycode), or None if it is none."""
+    try:
+        parts = urlsplit(text.strip())
+        host, port = parts.hostname, parts.port
+        if parts.scheme not in DEFAULT_PORTS or not host or parts.path not in ("", "/") or parts.username is not None:
+            return None
+        if parts.query or parts.fragment or "?" in text or "#" in text or "*" in host or "%" in host:
+            return None
+        ascii_host = f"[{host}]" if ":" in host else host.encode("idna").decode("ascii").lower()
+    except (ValueError, UnicodeError):
+        return None
+    suffix = "" if port is None or port == DEFAULT_PORTS[parts.scheme] else f":{port}"
+    return f"{parts.scheme}://{ascii_host}{suffix}"
+
+
+def normal_origins(texts: Sequence[str], pointer: str = "/origins") -> tuple[str, ...] | Rejected:
+    """Each once, in the given order."""
+    origins: dict[str, None] = {}
+    for index, text in enumerate(texts):
+        origin = normal_origin(text)
+        if origin is None:
+            return Rejected(
+                "not_an_origin", "an origin is scheme, host and port: https://example.com", f"{pointer}/{index}"
+            )
+        origins[origin] = None
+    if len(origins) > MAX_ORIGINS:
+        return Rejected("too_many", f"a site has at most {MAX_ORIGINS} origins", pointer)
+    return tuple(origins)
+
+
+def has_role(membership: Membership | None, least: Role) -> bool:
+    """Whether these rights include those of `least`."""
+    return membership is not None and ROLE_RANK[membership.role] >= ROLE_RANK[least]
+
+
+def may_manage_account(actor: Operator, account: Operator) -> bool:
+    """Whether `actor` may change what is the account's on every site: password, e-mail, name, being disabled.
+
+    An admin of one site must not take over an account that has rights elsewhere, nor anyone an owner's.
+    """
+    if actor.owner or actor.operator == account.operator:
+        return True
+    return not account.owner and all(has_role(actor.membership(m.site), "admin") for m in account.memberships)
+
+
+def add_skill(site: Site, skill: Skill) -> Site | Rejected:
+    """The site with one skill more."""
+    if any(s.skill == skill.skill for s in site.skills):
+        return Rejected("skill_taken", "the site has a skill with this id", "/skill")
+    if len(site.skills) >= MAX_SKILLS:
+        return Rejected("too_many", f"a site has at most {MAX_SKILLS} skills")
+    return replace(site, skills=(*site.skills, skill))
+
+
+def rename_skill(site: Site, skill: str, name: str) -> Site | Rejected:
+    """The site with the skill called `name`; its id stays."""
+    if not any(s.skill == skill for s in site.skills):
+        return Rejected("not_found", "the site has no such skill")
+    return replace(site, skills=tuple(Skill(s.skill, name) if s.skill == skill else s for s in site.skills))
+
+
+def remove_skill(site: Site, skill: str, operators: Iterable[Operator]) -> Site | Rejected:
+    """The site without the skill, unless somebody or something still needs it."""
+    if not any(s.skill == skill for s in site.skills):
+        return Rejected("not_found", "the site has no such skill")
+    if skill == site.default_skill:
+        return Rejected("skill_in_use", "it is the site's default skill")
+    for operator in operators:
+        member = operator.membership(site.site)
+        if member and skill in (member.primary_skill, *member.secondary_skills):
+            return Rejected("skill_in_use", "an operator of the site has it")
+    return replace(site, skills=tuple(s for s in site.skills if s.skill != skill))
+
+
+def set_default_skill(site: Site, skill: str) -> Site | Rejected:
+    """The site with another default skill."""
+    if not any(s.skill == skill for s in site.skills):
+        return Rejected("unknown_skill", "the site has no such skill", "/default_skill")
+    return replace(site, default_skill=skill)
+
+
+def checked_membership(site: Site, membership: Membership) -> Membership | Rejected:
+    """The membership with each skill once, if the site has them all."""
+    known = {s.skill for s in site.skills}
+    if membership.primary_skill not in known:
+        return Rejected("unknown_skill", "the site has no such skill", "/primary_skill")
+    secondary = tuple(dict.fromkeys(s for s in membership.secondary_skills if s != membership.primary_skill))
+    for index, skill in enumerate(secondary):
+        if skill not in known:
+            return Rejected("unknown_skill", "the site has no such skill", f"/secondary_skills/{index}")
+    return replace(membership, secondary_skills=secondary)
+
+
+def with_membership(operator: Operator, membership: Membership) -> Operator | Rejected:
+    """The operator with these rights on the membership's site, instead of earlier ones there."""
+    others = tuple(m for m in operator.memberships if m.site != membership.site)
+    if len(others) >= MAX_MEMBERSHIPS:
+        return Rejected("too_many", f"an operator works on at most {MAX_MEMBERSHIPS} sites")
+    return replace(operator, memberships=(*others, membership))
+
+
+def without_membership(operator: Operator, site: str) -> Operator:
+    """The operator without rights on `site`."""
+    return replace(operator, memberships=tuple(m for m in operator.memberships if m.site != site))
+
+
+def set_disabled(operator: Operator, disabled: bool) -> Operator:
+    """The account on or off; switching it off ends its logins."""
+    if operator.disabled == disabled:
+        return operator
+    return replace(operator, disabled=disabled, generation=operator.generation + disabled)
+
+
+def logged_out(operator: Operator) -> Operator:
+    """The operator with every login so far ended."""
+    return replace(operator, generation=operator.generation + 1)
+
+
+def leaves_without_admin(site: str, operators: Iterable[Operator], changed: Operator) -> bool:
+    """Whether `site`, which has an admin now, would have none once `changed` is stored."""
+    before = {o.operator: o for o in operators}
+    after = {**before, changed.operator: changed}
+
+    def admins(accounts: Iterable[Operator]) -> int:
+        return sum(1 for o in accounts if not o.disabled and has_role(o.membership(site), "admin"))
+
+    return admins(before.values()) > 0 and admins(after.values()) == 0
