@@ -116,8 +116,9 @@ class Clients:
 
     async def agree_on_partitions(self, count: int) -> None:
         """Fix the number of partitions at installation. Raises PartitionMismatch if it is another one already."""
-        stored = await self.call("SET", keys.PARTITION_COUNT, count, "NX", "GET")
-        if stored is not None and int(stored) != count:
+        await self.call("SET", keys.PARTITION_COUNT, count, "NX")
+        stored = await self.call("GET", keys.PARTITION_COUNT)
+        if int(stored) != count:
             raise PartitionMismatch(
                 f"this installation has {int(stored)} partitions, the service was started with {count}: "
                 f"set PARTITIONS={int(stored)} (the number cannot be changed later)"
