@@ -77,22 +77,49 @@ class EmbeddedValkey:
 
     def start(self, timeout_s: float = 30.0) -> Self:
         """Start and wait until it answers PING (a big append-only file loads first). Starting twice is a no-op."""
-        if self.running:
-            return self
-        program = valkey_program()
-        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         tries = FREE_PORT_TRIES if self._pick_port else 1
         for left in reversed(range(tries)):
-            if self._pick_port:
-                self.port = free_port()
             try:
-                self._start_once(program, timeout_s)
+                self.launch()
+                self._wait_until_it_answers(time.monotonic() + timeout_s)
                 break
             except PortBusyError:
+                self.kill()
                 if not left:
                     raise
+            except BaseException:
+                self.kill()
+                raise
         self._pick_port = False
         return self
+
+    def launch(self) -> None:
+        """Start without waiting, for callers with an event loop; then ask `answers()` now and then."""
+        if self.running:
+            return
+        program = valkey_program()
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._pick_port:
+            self.port = free_port()
+        _assert_port_free(self.port)
+        config = self.data_dir / "valkey.conf"
+        config.write_text(server_config(self.data_dir, self.port, self._fsync, self._settings), encoding="utf-8")
+        command = [sys.executable, "-I", "-S", str(bound_exec.__file__), str(os.getpid()), str(program), str(config)]
+        with _locked(self.data_dir) as lock, _open_log(self.data_dir) as log:
+            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and server binary
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[lock], start_new_session=True
+            )
+
+    def answers(self) -> bool:
+        """True when it answers PING. Raises when it has stopped, with the end of its log."""
+        if _answers_ping(self.port):
+            return True
+        if not self.running:
+            tail = _log_tail(self.data_dir)
+            if "Address already in use" in tail:
+                raise PortBusyError(self.port)
+            raise EmbeddedValkeyError(f"the embedded Valkey has stopped. Its log ends with:\n{tail}")
+        return False
 
     def stop(self, timeout_s: float = 15.0) -> None:
         """SIGTERM: the server writes what is outstanding and leaves. SIGKILL if it has not left in time."""
@@ -121,36 +148,8 @@ class EmbeddedValkey:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
 
-    def _start_once(self, program: Path, timeout_s: float) -> None:
-        _assert_port_free(self.port)
-        config = self.data_dir / "valkey.conf"
-        config.write_text(server_config(self.data_dir, self.port, self._fsync, self._settings), encoding="utf-8")
-        with _locked(self.data_dir) as lock, _open_log(self.data_dir) as log:
-            command = [
-                sys.executable,
-                "-I",
-                "-S",
-                str(bound_exec.__file__),
-                str(os.getpid()),
-                str(program),
-                str(config),
-            ]
-            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and server binary
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[lock], start_new_session=True
-            )
-        try:
-            self._wait_until_it_answers(time.monotonic() + timeout_s)
-        except BaseException:
-            self.kill()
-            raise
-
     def _wait_until_it_answers(self, deadline: float) -> None:
-        while not _answers_ping(self.port):
-            if not self.running:
-                tail = _log_tail(self.data_dir)
-                if "Address already in use" in tail:
-                    raise PortBusyError(self.port)
-                raise EmbeddedValkeyError(f"the embedded Valkey stopped at once. Its log ends with:\n{tail}")
+        while not self.answers():
             if time.monotonic() > deadline:
                 raise EmbeddedValkeyError(
                     f"the embedded Valkey does not answer. Its log: {self.data_dir / 'valkey.log'}"
