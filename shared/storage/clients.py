@@ -154,6 +154,8 @@ class Clients:
     async def close(self) -> None:
         """Close the shared connections."""
         await self._commands.aclose()
+        for watcher in self._sentinel.sentinels if self._sentinel is not None else ():
+            await watcher.aclose()
 
 
 class BlockingReader:
