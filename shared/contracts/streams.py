@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from shared.contracts.rows import Device
 from shared.contracts.sites import Role
@@ -195,16 +195,42 @@ class OperatorChanged(Struct, frozen=True, omit_defaults=True, tag="oh"):
     reason: str = ""
 
 
+class GatewayUnknown(Struct, frozen=True, tag="gu"):
+    """This gateway counts as dead, or was never heard of: it is to announce its open connections again.
+
+    Repeated announcements are harmless. Said when a gateway was silent too long, and when one gives a sign of life
+    without being known.
+    """
+
+    gateway: str
+    at_ms: int
+
+
+class StoredOperator(Struct, frozen=True, array_like=True):
+    """A value of `o:{T}:<site>`: what others were last told, and chat-routing's own state, which nobody else reads."""
+
+    told: OperatorChanged
+    state: Raw = Raw(b"\xc0")
+
+
+class StoredOperatorTold(Struct, frozen=True, array_like=True):
+    """The same value as a gateway reads it: the state is skipped. Who has no value is offline."""
+
+    told: OperatorChanged
+
+
 class ChatOutcomes(Struct, frozen=True, omit_defaults=True, tag="oo"):
     """Everything that one commit of chat-routing has to say, in order."""
 
-    outcomes: tuple[OperatorChanged, ...]
+    outcomes: tuple[OperatorChanged | GatewayUnknown, ...]
 
 
 _encoder = msgspec.msgpack.Encoder()
 decode_in = msgspec.msgpack.Decoder(InEntry).decode
 decode_cmd = msgspec.msgpack.Decoder(CmdEntry).decode
 decode_log = msgspec.msgpack.Decoder(LogEntry).decode
+decode_stored_operator = msgspec.msgpack.Decoder(StoredOperator).decode
+decode_stored_operator_told = msgspec.msgpack.Decoder(StoredOperatorTold).decode
 decode_chat = msgspec.msgpack.Decoder(ChatOutcomes).decode
 
 

@@ -90,6 +90,16 @@ def operators(partition: Partition, site: str) -> str:
     return f"o:{{{partition.tag}}}:{site}"
 
 
+def gateways(partition: Partition) -> str:
+    """Hash: gateway -> ms of its last sign of life. Chat-routing."""
+    return f"gw:{{{partition.tag}}}"
+
+
+def gateway_operators(partition: Partition, gateway: str) -> str:
+    """Hash: `site operator` -> 1, who may have a connection on that gateway. Chat-routing."""
+    return f"gw:{{{partition.tag}}}:{gateway}"
+
+
 def transcript(partition: Partition, chat: str) -> str:
     """Stream: the chat's events by seq. Chat-routing."""
     return f"t:{{{partition.tag}}}:{chat}"

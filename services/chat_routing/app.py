@@ -1,0 +1,76 @@
+"""Composition root of chat-routing: settings in, a service that can be run out."""
+
+from __future__ import annotations
+
+import secrets
+
+from prometheus_client import CollectorRegistry
+
+from services.chat_routing.metrics import Metrics
+from services.chat_routing.roster import SettingsOf
+from services.chat_routing.settings import ChatRoutingSettings
+from services.chat_routing.step import ChatStep
+from shared.contracts.sites import SiteSettings
+from shared.domain.partitions import Partitions
+from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.health import Health
+from shared.runtime.service import Service
+from shared.storage.clients import Clients, RedisSettings
+from shared.storage.directory import Directory
+from shared.storage.engagements import EngagementStore
+from shared.storage.owner import PartitionOwner
+
+_DEFAULTS = SiteSettings()
+
+
+def _numbers(directory: Directory) -> SettingsOf:
+    def settings_of(site: str) -> SiteSettings:
+        known = directory.site(site)
+        return known.settings if known else _DEFAULTS
+
+    return settings_of
+
+
+def build(settings: ChatRoutingSettings, *, clock: Clock | None = None) -> Service:
+    """One instance. A site that the directory does not (yet) know has the default numbers."""
+    clients = Clients(RedisSettings(settings.redis_url))
+    partitions = Partitions(settings.partitions)
+    registry, health = CollectorRegistry(), Health()
+    metrics = Metrics(registry)
+    directory = Directory(clients)
+    step = ChatStep(EngagementStore(clients), _numbers(directory), metrics)
+    owner = PartitionOwner(
+        clients,
+        partitions,
+        service="chat_routing",
+        stream="cmd",
+        instance=settings.instance or f"chat-{secrets.token_hex(6)}",
+        clock=clock or SystemClock(),
+        step=step,
+    )
+    metrics.watch(owner.stats)
+    health.require("redis", lambda: None if owner.connected else "not connected")
+
+    async def start() -> None:
+        await clients.ready()
+        await clients.agree_on_partitions(settings.partitions)
+        await directory.start()
+
+    async def close() -> None:
+        await directory.stop()
+        await clients.close()
+
+    async def drain() -> None:
+        """Nothing to refuse: work arrives by stream, and the owner gives its leases back when its task ends."""
+
+    return Service(
+        name="chat_routing",
+        health=health,
+        registry=registry,
+        listeners=[],
+        admin=(settings.admin_host, settings.admin_port, "CHAT_ROUTING_ADMIN_PORT"),
+        start=start,
+        tasks=[owner.run],
+        drain=drain,
+        close=close,
+    )
