@@ -1,0 +1,178 @@
+"""The whole of Foyer as real processes on free ports, for end-to-end and fault tests.
+
+`async with Stack(folder) as stack:` starts Valkey and one of each service and makes a site with an admin. Instances can
+be added, killed and started again on the same ports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+
+from shared.embedded import EmbeddedValkey
+from shared.embedded.server import free_port
+from tests.eventually import eventually
+
+ROOT = Path(__file__).resolve().parents[1]
+SERVICES = ("presence", "chat_routing", "collector", "operator_gateway")
+PORT_SETTING = {"collector": "COLLECTOR_PORT", "operator_gateway": "GATEWAY_PORT"}
+ADMIN_SETTING = {
+    "collector": "COLLECTOR_ADMIN_PORT",
+    "presence": "PRESENCE_ADMIN_PORT",
+    "chat_routing": "CHAT_ROUTING_ADMIN_PORT",
+    "operator_gateway": "GATEWAY_ADMIN_PORT",
+}
+EMAIL, PASSWORD = "admin@example.com", "correct horse battery staple"
+START_S = 60.0  # a hopeless case, on a loaded machine
+
+
+@dataclass
+class Instance:
+    """One process of a service."""
+
+    service: str
+    env: dict[str, str]
+    log: Path
+    port: int
+    admin_port: int
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Its public address (collector and gateway)."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Start the process; it need not be ready yet."""
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", f"services.{self.service}", cwd=ROOT, env=self.env, stdout=log, stderr=log
+            )
+
+    async def ready(self) -> None:
+        """Wait until /readyz says yes."""
+        async with aiohttp.ClientSession() as session:
+
+            async def yes() -> bool:
+                assert self.process is not None
+                assert self.process.returncode is None, f"{self.service} ended:\n{self.log_tail()}"
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(f"http://127.0.0.1:{self.admin_port}/readyz") as answer:
+                        assert answer.status == 200, await answer.text()
+                        return True
+                return False
+
+            await eventually(yes, within_s=START_S, every_s=0.05)
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Signal it and wait for its end; the exit status."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await self.process.wait()
+
+    async def kill(self) -> None:
+        """SIGKILL: no chance to say goodbye."""
+        await self.stop(signal.SIGKILL)
+
+    def log_tail(self) -> str:
+        """The last lines that it wrote."""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+
+
+@dataclass
+class Stack:
+    """See the module's text. `settings` are site settings, `env` goes to every service."""
+
+    folder: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    origins: tuple[str, ...] = ("http://127.0.0.1", "http://localhost")
+    fsync: str = "everysec"
+    instances: list[Instance] = field(default_factory=list)
+    site: str = ""
+
+    async def __aenter__(self) -> Self:
+        self.valkey = EmbeddedValkey(self.folder / "valkey", fsync=self.fsync).start()  # type: ignore[arg-type]
+        try:
+            await self._set_up()
+            for service in SERVICES:
+                await self.add(service)
+            await asyncio.gather(*(instance.ready() for instance in self.instances))
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        for instance in self.instances:
+            with contextlib.suppress(ProcessLookupError):
+                await instance.stop(signal.SIGKILL)
+        self.valkey.stop()
+
+    async def _set_up(self) -> None:
+        arguments = ["init", "--site-name", "Shop", "--email", EMAIL, "--name", "Ada", "--json"]
+        arguments += ["--password-env", "FOYER_ADMIN_PASSWORD"]
+        for origin in self.origins:
+            arguments += ["--origin", origin]
+        self.site = (await self.admin(*arguments))["site"]
+        if self.settings:
+            pairs = [f"{name}={value}" for name, value in self.settings.items()]
+            await self.admin("site", "settings", self.site, *pairs, "--json")
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """What a process of this stack sees."""
+        base = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "CI") if key in os.environ}
+        secrets = {"FOYER_SECRET": "0123456789abcdef" * 4, "FOYER_ADMIN_PASSWORD": PASSWORD}
+        return {**base, **secrets, "REDIS_URL": self.valkey.url, **self.env, **more}
+
+    async def admin(self, *arguments: str) -> Any:
+        """The answer of `python -m services.operator_gateway admin …`."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.operator_gateway", "admin", *arguments),
+            cwd=ROOT,
+            env=self.environment(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        assert process.returncode == 0, err.decode()
+        return json.loads(out)
+
+    async def add(self, service: str, **env: str) -> Instance:
+        """Start one more instance of `service`."""
+        port, admin_port = free_port(), free_port()
+        ports = {ADMIN_SETTING[service]: str(admin_port)}
+        if service in PORT_SETTING:
+            ports[PORT_SETTING[service]] = str(port)
+        number = sum(instance.service == service for instance in self.instances)
+        log = self.folder / f"{service}-{number}.log"
+        collector = self.first("collector").url if service == "operator_gateway" else ""
+        urls = {"COLLECTOR_URL": collector} if collector else {}
+        instance = Instance(service, self.environment(**ports, **urls, **env), log, port, admin_port)
+        self.instances.append(instance)
+        await instance.start()
+        return instance
+
+    def first(self, service: str) -> Instance:
+        """The first instance of `service`."""
+        return next(instance for instance in self.instances if instance.service == service)
+
+    @property
+    def collector(self) -> str:
+        """Public address of the first collector."""
+        return self.first("collector").url
+
+    @property
+    def gateway(self) -> str:
+        """Public address of the first gateway."""
+        return self.first("operator_gateway").url
