@@ -201,7 +201,7 @@ async def test_a_rewritten_history_of_the_same_length_is_noticed(
 
     def name() -> str | None:
         found = directory.site("s_00000001")
-        return found and found.name
+        return found.name if found else None
 
     await eventually(lambda: name() == "Other")
     assert directory.reloads == 1

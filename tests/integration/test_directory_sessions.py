@@ -118,7 +118,8 @@ async def test_password_change_and_disabling_end_all_logins_everywhere(gateways:
         there.revoked.clear()
         written = await store.update_operator("o_000001", change)
         assert isinstance(written, Written)
-        await eventually(lambda logins=logins: {s for s, _ in there.revoked} == {n.session.session for n in logins})
+        await eventually(lambda: len(there.revoked) == 2)
+        assert {session for session, _ in there.revoked} == {login.session.session for login in logins}
         await here.directory.wait_until_seen(written.seq)
         for gateway in gateways:
             assert [await gateway.sessions.verify(login.token) for login in logins] == [None, None]
