@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from shared.contracts.ids import ClientId, Counter, DurationMs, SiteKey, Uuid, VisitorId
 
@@ -19,7 +19,8 @@ MAX_ATTRIBUTES = 20
 GIF_BYTES = 43
 
 EventType = Literal["page", "beat", "hide", "show", "leave", "attr"]
-TokenText = Annotated[str, Meta(max_length=512)]
+# Left out or a text: null, 0, [] and {} are errors, so that no loose comparison can ever take one for a token.
+TokenText = Annotated[str, Meta(max_length=512)] | UnsetType
 AttributeName = Annotated[str, Meta(min_length=1, max_length=64)]
 AttributeValue = Annotated[str, Meta(max_length=256)] | int | float | bool | None
 Pixels = Annotated[int, Meta(ge=0, le=100_000)]
@@ -55,7 +56,7 @@ class Batch(Struct, frozen=True):
     sent: DurationMs
     events: Annotated[tuple[Event, ...], Meta(min_length=1, max_length=MAX_EVENTS)]
     visitor: VisitorId | None = None
-    token: TokenText | None = None
+    token: TokenText = UNSET
 
 
 class Envelope(Struct, frozen=True):
@@ -66,7 +67,7 @@ class Envelope(Struct, frozen=True):
     sent: DurationMs
     events: Annotated[tuple[Raw, ...], Meta(min_length=1, max_length=MAX_EVENTS)]
     visitor: VisitorId | None = None
-    token: TokenText | None = None
+    token: TokenText = UNSET
 
 
 class Rejected(Struct, frozen=True):
@@ -93,7 +94,7 @@ class Hello(Struct, frozen=True, tag="hello"):
     site: SiteKey
     tab: Uuid
     visitor: VisitorId | None = None
-    token: TokenText | None = None
+    token: TokenText = UNSET
     after: Counter | None = None
 
 

@@ -25,6 +25,7 @@ from shared.runtime.settings import SettingsError, help_text, load
 
 log = structlog.get_logger()
 S = TypeVar("S")
+BACKLOG = 1024  # thousands of clients that were cut off return within seconds
 DRAIN_S = 10.0  # how long tasks and open requests may take to finish; orchestrators kill after 30 s
 
 
@@ -32,11 +33,11 @@ DRAIN_S = 10.0  # how long tasks and open requests may take to finish; orchestra
 class Listener:
     """One HTTP port. `setting` is the environment variable that names it, for the message when it is busy."""
 
-    app: web.Application
+    app: web.Application | web.Server
     host: str
     port: int
     setting: str
-    # aiohttp's AppRunner options: limits and deadlines of the public edges
+    # options of aiohttp's runner: limits and deadlines of the public edges
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -62,11 +63,15 @@ class PortBusyError(Exception):
     """A port that we were told to listen on is taken."""
 
 
-async def _listen(listener: Listener) -> tuple[web.AppRunner, int]:
-    runner = web.AppRunner(listener.app, access_log=None, handle_signals=False, **listener.options)
+async def _listen(listener: Listener) -> tuple[web.BaseRunner, int]:
+    runner: web.BaseRunner
+    if isinstance(listener.app, web.Server):
+        runner = web.ServerRunner(listener.app, handle_signals=False, **listener.options)
+    else:
+        runner = web.AppRunner(listener.app, access_log=None, handle_signals=False, **listener.options)
     await runner.setup()
     try:
-        await web.TCPSite(runner, listener.host, listener.port).start()
+        await web.TCPSite(runner, listener.host, listener.port, backlog=BACKLOG).start()
     except OSError as error:
         await runner.cleanup()
         raise PortBusyError(
@@ -98,7 +103,7 @@ async def running(service: Service) -> AsyncIterator[Running]:
     """
     host, port, setting_name = service.admin
     admin = Listener(admin_app(service.health, service.registry), host, port, setting_name)
-    runners: list[web.AppRunner] = []
+    runners: list[web.BaseRunner] = []
     tasks: list[asyncio.Task[None]] = []
     failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
@@ -125,7 +130,7 @@ async def running(service: Service) -> AsyncIterator[Running]:
         await _shut_down(service, runners, tasks)
 
 
-async def _shut_down(service: Service, runners: list[web.AppRunner], tasks: list[asyncio.Task[None]]) -> None:
+async def _shut_down(service: Service, runners: list[web.BaseRunner], tasks: list[asyncio.Task[None]]) -> None:
     """Drain, stop listening, stop the tasks, close: in this order, each with a deadline, whatever fails on the way."""
 
     async def within(step: Awaitable[object], what: str) -> None:

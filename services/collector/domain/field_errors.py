@@ -13,23 +13,23 @@ from services.collector.domain.refusals import FieldError
 _AT = re.compile(r" - at (?:`key` in )?`\$([^`]*)`$")
 _STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+)\]")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
+# What a sentence contains, and what it means; the first that fits.
+_SIGNS = (
+    ("Invalid enum value", "value"),
+    ("matching regex", "format"),
+    ("out of range", "range"),
+    (">=", "range"),
+    ("<=", "range"),
+)
 
 
 def _code(message: str) -> str:
-    if message.startswith("Invalid enum value"):
-        return "value"
-    if "matching regex" in message:
-        return "format"
-    if "out of range" in message:
-        return "range"
     if "of length" in message:
         items = "`str`" not in message
         if "<=" in message:
             return "too_many" if items else "too_long"
         return "too_few" if items else "too_short"
-    if ">=" in message or "<=" in message:
-        return "range"
-    return "type"
+    return next((code for sign, code in _SIGNS if sign in message), "type")
 
 
 def field_error(message: str) -> FieldError:

@@ -20,16 +20,22 @@ MAX_AGE_MS: Final = 3_600_000  # a tab that was offline for longer says nothing 
 _MAX_VALUE = 256
 
 
+class Browser(Struct, frozen=True):
+    """What the request itself said about the browser."""
+
+    country: str = ""
+    lang: str = ""
+    device: Device = Device()
+
+
 class Sender(Struct, frozen=True):
-    """Who the events are from, and what the request itself said about the browser."""
+    """Who the events are from. `collector` is set when they come over one of its live channels."""
 
     site: str
     visitor: str
     tab: str
     anonymous: bool
-    country: str = ""
-    lang: str = ""
-    device: Device = Device()
+    browser: Browser = Browser()
     collector: str = ""
 
 
@@ -92,7 +98,7 @@ def track(batch: Readable, sender: Sender, received_ms: int) -> TrackedBatch:
     landing: Event | None = None
     for position, event in enumerate(batch.events):
         outcome = _tracked(event, sent, received_ms)
-        if type(outcome) is Tracked:
+        if isinstance(outcome, Tracked):
             taken.append(outcome)
             if landing is None and event.type == "page":
                 landing = event
@@ -104,8 +110,8 @@ def track(batch: Readable, sender: Sender, received_ms: int) -> TrackedBatch:
         return TrackedBatch(None, 0, tuple(rejected))
     client = None
     if landing is not None:
-        lang = landing.lang or sender.lang
-        client = Client(sender.country, lang, sender.device, campaign_of(landing.url or ""))
+        browser = sender.browser
+        client = Client(browser.country, landing.lang or browser.lang, browser.device, campaign_of(landing.url or ""))
     entry = TabEvents(
         sender.site,
         sender.visitor,

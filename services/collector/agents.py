@@ -1,0 +1,55 @@
+"""What a user agent says of itself: whether it is a crawler, and which browser on which device.
+
+Both answers come from kept-up lists (`is-bot`, `ua-parser` with the regexes of its Rust engine, which are linear in the
+text). They cost some 0.4 ms for a text not seen before, so the last few thousand texts are remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import ua_parser
+from is_bot import Bots
+from msgspec import Struct
+
+from shared.contracts.rows import Device, DeviceKind
+
+REMEMBERED = 4096  # texts of at most MAX_LENGTH: a few MB; browsers of one website's visitors are some hundreds
+MAX_LENGTH = 512  # real ones are below 300 characters
+
+_MOBILE_SYSTEMS = {"iOS", "Android", "Windows Phone", "KaiOS", "Tizen", "HarmonyOS"}
+_DESKTOP_SYSTEMS = {"Windows", "Mac OS X", "Linux", "Chrome OS", "Ubuntu", "Fedora", "FreeBSD", "OpenBSD"}
+
+
+class Agent(Struct, frozen=True):
+    """A user agent, classified."""
+
+    bot: bool
+    device: Device
+
+
+def _kind(text: str, system: str) -> DeviceKind:
+    if "iPad" in text or "Tablet" in text or (system == "Android" and "Mobile" not in text):
+        return "tablet"
+    if system in _MOBILE_SYSTEMS or "Mobile" in text:
+        return "mobile"
+    return "desktop" if system in _DESKTOP_SYSTEMS else "other"
+
+
+def agent_classifier(never_bots: tuple[str, ...] = ()) -> Callable[[str], Agent]:
+    """A function from a User-Agent header to :class:`Agent`. Texts that contain one of `never_bots` are no crawlers."""
+    bots = Bots()
+
+    @lru_cache(maxsize=REMEMBERED)
+    def known(text: str) -> Agent:
+        spared = any(token in text for token in never_bots)
+        parsed = ua_parser.parse(text)
+        browser = parsed.user_agent.family if parsed.user_agent else ""
+        system = parsed.os.family if parsed.os else ""
+        return Agent(not spared and bots.is_bot(text), Device(browser[:64], system[:64], _kind(text, system)))
+
+    def classify(text: str) -> Agent:
+        return known(text[:MAX_LENGTH])
+
+    return classify

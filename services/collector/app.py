@@ -1,0 +1,148 @@
+"""The collector's composition root. Read :func:`build`: everything is made here, once, and nothing at import."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from services.collector.agents import agent_classifier
+from services.collector.contact import Contacts
+from services.collector.countries import Countries
+from services.collector.domain.tokens import VisitorTokens
+from services.collector.http.beacon import Beacons
+from services.collector.http.edge import Edge, Route
+from services.collector.http.scripts import Scripts
+from services.collector.http.server import EdgeServer, descriptors
+from services.collector.intake import Intake, Rules
+from services.collector.limits import Limits
+from services.collector.live.attachments import Departures, Liveness
+from services.collector.live.channel import Desk
+from services.collector.live.desk import LiveDesk
+from services.collector.outcomes import Outcomes
+from services.collector.settings import CollectorSettings
+from shared.domain.partitions import Partitions
+from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.health import Health
+from shared.runtime.service import Listener, Service
+from shared.storage.clients import Clients
+from shared.storage.directory import Directory
+from shared.storage.log import GroupAppender, PartitionLog
+
+FLUSH_S = 3.0  # for departures at shutdown; presence finds the rest by this collector's silence
+STALE_MS = 15_000  # the directory has not heard from Redis for so long: new sites and origins may be missing
+
+
+def _routes(beacons: Beacons, live: LiveDesk) -> dict[str, Route]:
+    return {
+        "/v1/e": Route("events", {"POST": beacons.events}),
+        "/v1/e.gif": Route("pixel", {"GET": beacons.pixel}),
+        "/v1/live": Route("live", {"GET": live.open}),
+        "/v1/site": Route("site", {"GET": beacons.site}),
+        "/v1/forget": Route("forget", {"POST": beacons.forget}),
+    }
+
+
+def _limits(settings: CollectorSettings) -> Limits:
+    return Limits(settings.address_rate, settings.newcomers_rate, settings.visitor_rate, settings.site_rate)
+
+
+class Collector:
+    """The parts of one collector process, connected."""
+
+    def __init__(self, settings: CollectorSettings, clock: Clock, registry: CollectorRegistry) -> None:
+        self.settings = settings
+        self.clients = clients = Clients(settings.redis)
+        self.directory = Directory(clients)
+        self.countries = Countries(settings.geoip_db)
+        self.outcomes = Outcomes(registry)
+        self.appender = GroupAppender(PartitionLog(clients, settings.lag_limit))
+        self.partitions = Partitions(settings.partitions)
+        rules = Rules(
+            self.directory,
+            self.partitions,
+            VisitorTokens(settings.secret, tuple(filter(None, (settings.previous_secret,)))),
+            _limits(settings),
+            agent_classifier(settings.never_bots),
+            self.countries,
+        )
+        # A restarted collector is another one: channels of the one before are gone.
+        self.intake = Intake(rules, self.appender, clock, self.outcomes, f"c_{secrets.token_hex(6)}")
+        self.liveness = Liveness(self.intake, self.outcomes)
+        self.departures = Departures(self.intake, self.outcomes)
+        self.scripts = Scripts(settings.static)
+        self._trusted = settings.trusted
+        self._total = min(settings.max_connections, descriptors())
+        self._per_address = settings.max_per_address or max(1, self._total // 2)
+        self.live, self.server = self._edge()
+
+    def _edge(self) -> tuple[LiveDesk, EdgeServer]:
+        settings = self.settings
+        contacts = Contacts(self._trusted, settings.trusted_header)
+        desk = Desk(self.intake, self.liveness, self.departures, self.outcomes, settings.hello_s, settings.heartbeat_s)
+        live = LiveDesk(desk, contacts, total=self._total, per_address=self._per_address)
+        beacons = Beacons(self.intake, contacts, self.outcomes, settings.body_s)
+        edge = Edge(_routes(beacons, live), self.scripts, self.outcomes)
+        server = EdgeServer(
+            edge.handle,
+            self.outcomes,
+            trusted=self._trusted,
+            total=self._total,
+            per_address=self._per_address,
+            header_s=settings.header_s,
+        )
+        edge.server = server
+        return live, server
+
+    def tasks(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """What runs for as long as the process lives."""
+        tasks = [self.server.sweep, self.liveness.run, self.departures.run]
+        return [*tasks, self.countries.run] if self.settings.geoip_db else tasks
+
+    async def start(self) -> None:
+        """Wait for Redis and the sites; the public port opens after this."""
+        self.countries.load()
+        await self.clients.ready()
+        await self.clients.agree_on_partitions(self.settings.partitions)
+        await self.directory.start()
+
+    async def drain(self) -> None:
+        """Send the visitors to other collectors and report that they left this one."""
+        await self.live.drain()
+        await self.departures.flush(FLUSH_S)
+        await self.appender.drain()
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        await self.directory.stop()
+        await self.clients.close()
+
+    def redis_problem(self) -> str | None:
+        """Why sites may be out of date."""
+        stale_ms = self.directory.stale_ms
+        if stale_ms is None:
+            return "waiting for Redis and the directory"
+        return f"Redis has not answered for {stale_ms // 1000} s" if stale_ms > STALE_MS else None
+
+
+def build(settings: CollectorSettings, clock: Clock | None = None) -> Service:
+    """One collector, ready to run. Call it inside the event loop that will serve it."""
+    registry = CollectorRegistry()
+    collector = Collector(settings, clock or SystemClock(), registry)
+    health = Health()
+    health.require("redis", collector.redis_problem)
+    health.note("geoip", lambda: collector.countries.problem)
+    health.note("tracker", lambda: collector.scripts.problem)
+    return Service(
+        name="collector",
+        health=health,
+        registry=registry,
+        listeners=[Listener(collector.server, settings.host, settings.port, "COLLECTOR_PORT")],
+        admin=(settings.admin_host, settings.admin_port, "COLLECTOR_ADMIN_PORT"),
+        start=collector.start,
+        tasks=collector.tasks(),
+        drain=collector.drain,
+        close=collector.close,
+    )

@@ -1,0 +1,47 @@
+"""What a request says of its sender besides its body: address, origin, user agent, language. Never logged.
+
+Read :class:`Contacts`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from services.collector.domain.addresses import sender_origin
+from services.collector.domain.peers import Address, TrustedProxies, limit_key
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Who is at the other end, as far as HTTP tells. `address` lives only as long as the request."""
+
+    address: Address | None
+    address_key: str
+    origin: str | None
+    user_agent: str
+    accept_language: str
+
+
+class Contacts:
+    """Reads contacts from requests: whom to believe about the address is a setting."""
+
+    def __init__(self, trusted: TrustedProxies, header: str) -> None:
+        self._trusted = trusted
+        self._header = header
+
+    def of(self, request: web.BaseRequest) -> Contact:
+        """The contact of a request."""
+        fields = request.headers
+        transport = request.transport
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        forwarded = fields.getall(self._header, ())
+        address = self._trusted.client_address(peer[0] if isinstance(peer, tuple) else "", forwarded)
+        return Contact(
+            address,
+            limit_key(address),
+            sender_origin(fields.get("Origin"), fields.get("Referer")),
+            fields.get("User-Agent", ""),
+            fields.get("Accept-Language", ""),
+        )

@@ -1,0 +1,207 @@
+"""Admission of events, the same for beacon, pixel and live channel. Read :meth:`Intake.batch`.
+
+The order is: what it is (body), which site (known, on, this origin), who (crawler, token), how often, and only then is
+it put into the form that presence reads and appended. The answer is given after Redis has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.collector import outcomes
+from services.collector.agents import Agent
+from services.collector.contact import Contact
+from services.collector.countries import Countries
+from services.collector.domain.body import Readable, read_batch
+from services.collector.domain.languages import preferred_language
+from services.collector.domain.refusals import Refusal
+from services.collector.domain.tokens import VisitorTokens
+from services.collector.domain.tracked import Browser, Sender, track
+from services.collector.limits import Limits
+from services.collector.outcomes import Channel, Outcomes
+from shared.contracts.sites import Site
+from shared.contracts.streams import InEntry, encode
+from shared.contracts.tracking import Batch, BatchAnswer, Envelope, Hello
+from shared.domain.partitions import Partition, Partitions
+from shared.runtime.clock import Clock
+from shared.storage.faults import Lagging, Unavailable
+from shared.storage.keys import InputStream
+
+# Half of what a sender waits before it tries again elsewhere; the contract promises an answer within 2 s.
+APPEND_S = 1.8
+UNAVAILABLE_RETRY_S = 2
+
+
+class Sites(Protocol):
+    """The part of the directory that the collector reads."""
+
+    def site(self, site: str, /) -> Site | None:
+        """The site of a key."""
+        ...
+
+
+class Appender(Protocol):
+    """The part of the group appender that the collector uses."""
+
+    def submit(self, stream: InputStream, partition: Partition, payload: bytes, /) -> Awaitable[None]:
+        """Append and return when Redis has it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom events belong to. `token`: to be told to the browser, which had none."""
+
+    visitor: str
+    anonymous: bool
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The input was taken or needs no more attention; `answer` is None when there is nothing to say."""
+
+    outcome: str
+    answer: BatchAnswer | None = None
+    accepted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What admission goes by."""
+
+    sites: Sites
+    partitions: Partitions
+    tokens: VisitorTokens
+    limits: Limits
+    classify: Callable[[str], Agent]
+    countries: Countries
+
+
+class Intake:
+    """Takes events in. `collector` is this process's name on the streams."""
+
+    def __init__(self, rules: Rules, appender: Appender, clock: Clock, counts: Outcomes, collector: str) -> None:
+        self._rules = rules
+        self._appender = appender
+        self._clock = clock
+        self._counts = counts
+        self.collector = collector
+
+    def now_ms(self) -> int:
+        """The server's time."""
+        return self._clock.now_ms()
+
+    def site_for(self, key: str, origin: str | None) -> Site | Refusal:
+        """The site, if it is on and `origin` is exactly one of its own."""
+        site = self._rules.sites.site(key)
+        if site is None:
+            return Refusal("unknown_site")
+        if site.disabled:
+            return Refusal("gone")
+        if origin is None or origin not in site.origins:
+            return Refusal("forbidden")
+        return site
+
+    def public_site(self, key: str, origin: str | None) -> Site | Refusal:
+        """The site for its public settings: a page of another origin is refused, a request without one is not."""
+        site = self._rules.sites.site(key)
+        if origin is None and site is not None and not site.disabled:
+            return site
+        return self.site_for(key, origin)
+
+    def is_bot(self, contact: Contact) -> bool:
+        """Whether the sender says that it is a crawler."""
+        return self._rules.classify(contact.user_agent).bot
+
+    def address_refused(self, contact: Contact) -> Refusal | None:
+        """429 when this address asks too often."""
+        return self._rules.limits.address(contact.address_key, self.now_ms())
+
+    def identify(self, head: Batch | Envelope | Hello, contact: Contact) -> Identity | Refusal:
+        """Whom a batch or a hello is from. Without a visitor it is anonymous: known by its tab, while that is open."""
+        if head.visitor is None:
+            return Identity(head.tab.lower(), True)
+        visitor = head.visitor.lower()
+        if isinstance(head.token, str):
+            return Identity(visitor, False) if self.owns(head.token, head.site, visitor) else Refusal("token")
+        refused = self._rules.limits.newcomer(contact.address_key, self.now_ms())
+        return refused or Identity(visitor, False, self._rules.tokens.mint(head.site, visitor))
+
+    def owns(self, token: str, site: str, visitor: str) -> bool:
+        """Whether the token is this visitor's."""
+        return self._rules.tokens.fits(token, site, visitor.lower())
+
+    def token(self, site: str, visitor: str) -> str:
+        """The visitor's token."""
+        return self._rules.tokens.mint(site, visitor)
+
+    def partition(self, site: str) -> Partition:
+        """Where the site's streams are."""
+        return self._rules.partitions.of(site)
+
+    async def append(self, site: str, entry: InEntry) -> Refusal | None:
+        """Store one entry; None when Redis has it. After a refusal it may be stored all the same."""
+        try:
+            async with asyncio.timeout(APPEND_S):
+                await self._appender.submit("in", self._rules.partitions.of(site), encode(entry))
+        except Lagging as lagging:
+            return Refusal("lagging", retry_after_s=lagging.retry_after_s)
+        except (Unavailable, TimeoutError):
+            return Refusal("unavailable", retry_after_s=UNAVAILABLE_RETRY_S)
+        return None
+
+    async def batch(self, body: bytes, contact: Contact, channel: Channel) -> Answered | Refusal:
+        """Admit the body of a beacon; counted as exactly one outcome."""
+        result = self.address_refused(contact) or await self._admit(body, contact)
+        self._counts.input(channel, result.code if isinstance(result, Refusal) else result.outcome)
+        return result
+
+    async def _admit(self, body: bytes, contact: Contact) -> Answered | Refusal:
+        batch = read_batch(body)
+        if isinstance(batch, Refusal):
+            return batch
+        site = self.site_for(batch.head.site, contact.origin)
+        if isinstance(site, Refusal):
+            return site
+        if self.is_bot(contact):
+            return Answered(outcomes.BOT)
+        identity = self.identify(batch.head, contact)
+        if isinstance(identity, Refusal):
+            return identity
+        browser = self.browser(contact) if any(event.type == "page" for event in batch.events) else Browser()
+        tab = batch.head.tab.lower()
+        sender = Sender(site.site, identity.visitor, tab, identity.anonymous, browser)
+        return await self.store(batch, sender, identity.token)
+
+    def browser(self, contact: Contact) -> Browser:
+        """What the request says of the browser; from here on the address is no longer needed."""
+        return Browser(
+            self._rules.countries.country(contact.address),
+            preferred_language(contact.accept_language),
+            self._rules.classify(contact.user_agent).device,
+        )
+
+    async def store(self, batch: Readable, sender: Sender, token: str | None = None) -> Answered | Refusal:
+        """Append what is valid of an admitted batch. `token` is told to the sender along with it."""
+        now_ms = self.now_ms()
+        refused = self._rules.limits.sender(sender.site, sender.visitor, now_ms)
+        if refused is not None:
+            return refused
+        tracked = track(batch, sender, now_ms)
+        if tracked.entry is None:
+            return Answered(outcomes.NOTHING, BatchAnswer(0, tracked.rejected))
+        started = time.perf_counter()
+        refused = await self.append(sender.site, tracked.entry)
+        if refused is not None:
+            return refused
+        self._counts.append_seconds.observe(time.perf_counter() - started)
+        self._counts.events.inc(tracked.accepted)
+        if tracked.rejected:
+            return Answered(outcomes.PARTLY, BatchAnswer(tracked.accepted, tracked.rejected, token), tracked.accepted)
+        answer = BatchAnswer(token=token) if token else None
+        return Answered(outcomes.ACCEPTED, answer, tracked.accepted)

@@ -1,0 +1,250 @@
+"""One visitor's live channel, from upgrade to close. Read :meth:`Channel.run`.
+
+One message at a time, each answered before the next is read: so a client's messages take effect in its order, and one
+that floods is slowed down by TCP itself. Whatever ends the channel, presence hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from services.collector.contact import Contact
+from services.collector.domain.frames import BadFrame, EventsFrame, read_frame
+from services.collector.domain.rates import Rate, RateLimit
+from services.collector.domain.refusals import Refusal
+from services.collector.domain.tracked import Sender
+from services.collector.intake import Identity, Intake
+from services.collector.limits import too_fast
+from services.collector.live.attachments import Departures, Liveness
+from services.collector.outcomes import Outcomes
+from shared.contracts.sites import Site
+from shared.contracts.streams import TabAttached, TabDetached
+from shared.contracts.tracking import MAX_BODY_BYTES, Hello, LiveClose, LiveError, LiveOk
+
+HEARTBEAT_S = 25.0  # home routers drop idle links at 60 s
+CLOSE_S = 2.0  # how long the other end may take to say good-bye
+MAX_BAD_FRAMES = 5
+MAX_TOO_FAST = 50  # refused for speed and still sending: it does not read our answers
+FRAMES: Final = Rate(per_s=10, burst=60)  # a tab sends a frame every few seconds, after an outage some more at once
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a channel is closed. WebSocket codes 4000-4499 mean come back, 4500-4999 do not."""
+
+    ws_code: int
+    code: str
+
+    @property
+    def reconnect(self) -> bool:
+        """Whether the browser should come back."""
+        return self.ws_code < 4500
+
+
+DRAINING = Ending(4000, "draining")
+HELLO_TIMEOUT = Ending(4408, "hello_timeout")
+TOO_FAST = Ending(4429, "too_fast")
+TOO_LARGE = Ending(4513, "too_large")
+BAD_FRAMES = Ending(4500, "bad_frames")
+# Refusals that no other hello on this page can mend.
+FINAL: Final[dict[str, Ending]] = {
+    "forbidden": Ending(4503, "forbidden"),
+    "unknown_site": Ending(4504, "unknown_site"),
+    "gone": Ending(4510, "gone"),
+    "bot": Ending(4511, "bot"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all channels of this process share."""
+
+    intake: Intake
+    liveness: Liveness
+    departures: Departures
+    outcomes: Outcomes
+    hello_s: float
+    heartbeat_s: float = HEARTBEAT_S
+
+
+class Channel:
+    """One connection. `contact` is forgotten once the hello has been answered."""
+
+    def __init__(self, desk: Desk, contact: Contact) -> None:
+        self.id = uuid.uuid4().hex[:16]
+        self.socket = web.WebSocketResponse(
+            timeout=CLOSE_S,
+            heartbeat=desk.heartbeat_s,
+            compress=False,  # deflate costs 100 KiB a connection and saves nothing on frames this small
+            max_msg_size=MAX_BODY_BYTES + 1,  # aiohttp refuses what is as long as this
+            decode_text=False,
+        )
+        self._desk = desk
+        self._contact: Contact | None = contact
+        self._sender: Sender | None = None
+        self._attempted: TabAttached | None = None  # the arrival that may be stored
+        self._in_doubt = False
+        self._speed = RateLimit(FRAMES, max_keys=1)
+        self._bad_frames = 0
+        self._too_fast = 0
+        self._ending: Ending | None = None
+
+    async def run(self) -> None:
+        """Serve the socket, which is prepared, until it closes; then report the departure."""
+        try:
+            if await self._greet():
+                while self._ending is None and await self._turn():
+                    pass
+            if self._ending is not None:
+                await self._say_close(self._ending)
+        finally:
+            self._depart()
+
+    async def _greet(self) -> bool:
+        """Read frames until a hello was taken; False if the channel is over before."""
+        try:
+            async with asyncio.timeout(self._desk.hello_s):
+                while self._sender is None and self._ending is None:
+                    if not await self._turn():
+                        return False
+        except TimeoutError:
+            self._desk.outcomes.input("live", "hello_timeout")
+            self._ending = HELLO_TIMEOUT
+        return self._ending is None
+
+    async def _turn(self) -> bool:
+        """Read and answer one frame; False if there is none any more."""
+        message = await self.socket.receive()
+        match message.type:
+            case WSMsgType.TEXT:
+                answer = await self._answer(message.data)
+            case WSMsgType.BINARY:
+                answer = self._refuse(BadFrame("", Refusal("bad_frame")))
+            case _:
+                return False
+        await self.socket.send_frame(_encode(answer), WSMsgType.TEXT)
+        return True
+
+    async def _answer(self, frame: bytes) -> LiveOk | LiveError:
+        wait_ms = self._speed.wait_ms("", self._desk.intake.now_ms())
+        if wait_ms:
+            self._too_fast += 1
+            if self._too_fast > MAX_TOO_FAST:
+                self._ending = TOO_FAST
+        sender = self._sender
+        site, tab = (sender.site, sender.tab) if sender else ("", "")
+        message = read_frame(frame, site, tab)
+        if wait_ms and not isinstance(message, BadFrame):
+            return self._error(message.id, too_fast(wait_ms))
+        match message:
+            case BadFrame():
+                return self._refuse(message)
+            case Hello() if sender is None:
+                return await self._hello(message)
+            case Hello():
+                return self._refuse(BadFrame(message.id, Refusal("hello_twice")))
+            case EventsFrame() if sender is None:
+                return self._refuse(BadFrame(message.id, Refusal("hello_first")))
+            case EventsFrame():
+                return await self._events(message, sender)
+
+    def _error(self, ident: str, refusal: Refusal) -> LiveError:
+        self._desk.outcomes.input("live", refusal.code)
+        pointer = refusal.errors[0].pointer if refusal.errors else ""
+        text = f"{refusal.title} ({pointer})" if pointer else refusal.title
+        return LiveError(ident, refusal.code, text, refusal.retry_after_s)
+
+    def _refuse(self, bad: BadFrame) -> LiveError:
+        """The answer to a frame that makes no sense; a few of them are enough."""
+        self._bad_frames += 1
+        if self._bad_frames >= MAX_BAD_FRAMES:
+            self._ending = BAD_FRAMES
+        return self._error(bad.id, bad.refusal)
+
+    async def _hello(self, hello: Hello) -> LiveOk | LiveError:
+        contact, intake = self._contact, self._desk.intake
+        if contact is None:
+            return self._refuse(BadFrame(hello.id, Refusal("hello_twice")))
+        site = Refusal("bot") if intake.is_bot(contact) else intake.site_for(hello.site, contact.origin)
+        identity = intake.identify(hello, contact) if isinstance(site, Site) else site
+        if isinstance(identity, Refusal):
+            self._ending = FINAL.get(identity.code)
+            return self._error(hello.id, identity)
+        refused = await self._attach(hello, identity)
+        if refused is not None:
+            return self._error(hello.id, refused)
+        tab = hello.tab.lower()
+        self._sender = Sender(
+            hello.site, identity.visitor, tab, identity.anonymous, intake.browser(contact), intake.collector
+        )
+        self._contact = None  # with it goes the address
+        self._desk.liveness.attach(hello.site)
+        self._desk.outcomes.input("live", "hello")
+        token = None if identity.anonymous else intake.token(hello.site, identity.visitor)
+        return LiveOk(hello.id, visitor=identity.visitor, token=token, status="navigating")
+
+    async def _attach(self, hello: Hello, identity: Identity) -> Refusal | None:
+        """Tell presence; None once Redis has it. A refused one may be stored all the same, so it is remembered."""
+        intake = self._desk.intake
+        arrival = TabAttached(
+            hello.site, identity.visitor, hello.tab.lower(), intake.now_ms(), intake.collector, self.id
+        )
+        self._take_back(arrival)
+        self._attempted = arrival
+        refused = await intake.append(hello.site, arrival)
+        self._in_doubt = refused is not None
+        return refused
+
+    def _take_back(self, arrival: TabAttached) -> None:
+        """A second hello for another tab after a doubtful first one: the first tab is not here."""
+        earlier = self._attempted
+        if earlier and (earlier.site, earlier.visitor, earlier.tab) != (arrival.site, arrival.visitor, arrival.tab):
+            self._report(earlier)
+
+    async def _events(self, message: EventsFrame, sender: Sender) -> LiveOk | LiveError:
+        result = await self._desk.intake.store(message.readable, sender)
+        if isinstance(result, Refusal):
+            return self._error(message.id, result)
+        self._desk.outcomes.input("live", result.outcome)
+        rejected = result.answer.rejected if result.answer else ()
+        return LiveOk(message.id, accepted=result.accepted, rejected=rejected)
+
+    async def close(self, ending: Ending) -> None:
+        """Say why and close: from outside, when the process drains."""
+        self._ending = ending
+        await self._say_close(ending)
+
+    async def _say_close(self, ending: Ending) -> None:
+        if self.socket.closed:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self.socket.send_frame(_encode(LiveClose(ending.code, ending.reconnect)), WSMsgType.TEXT)
+                await self.socket.close(code=ending.ws_code, message=ending.code.encode())
+        except (TimeoutError, ConnectionError):
+            return  # it does not read any more: the connection is cut when the handler ends
+
+    def _depart(self) -> None:
+        if self._sender is not None:
+            self._desk.liveness.detach(self._sender.site)
+        if self._attempted is not None:
+            self._report(self._attempted)
+
+    def _report(self, arrival: TabAttached) -> None:
+        departure = TabDetached(
+            arrival.site,
+            arrival.visitor,
+            arrival.tab,
+            self._desk.intake.now_ms(),
+            arrival.collector,
+            arrival.channel,
+        )
+        self._desk.departures.add(departure, in_doubt=self._in_doubt)
