@@ -1,0 +1,191 @@
+"""All views of one site: the replica, the indexes and counters that somebody wants, and the groups of equal views.
+
+Equal views (same sort, filter, offset and limit) are one group: its window is worked out once per flush, however many
+operators look. Read :meth:`SiteViews.flush`. Nothing here knows of sockets, tasks or clocks; filling an index is the
+only long work and comes as an iterator that the caller advances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+
+from services.operator_gateway.views.filters import normalized, without_status
+from services.operator_gateway.views.index import SortedIndex, StatusCounts
+from services.operator_gateway.views.ordering import PositionKey
+from services.operator_gateway.views.replica import SiteReplica
+from services.operator_gateway.views.visitors import SiteFacts, Visitor
+from services.operator_gateway.views.window import EMPTY, Window
+from shared.contracts.operators import Filter, Sort, ViewOpen
+from shared.contracts.rows import Row
+
+FILL_SLICE = 500  # visitors taken into an index at a time: about 3 ms
+
+IndexKey = tuple[Sort, Filter]
+
+
+class ViewSpec(msgspec.Struct, frozen=True):
+    """What a view shows; equal specs share a group."""
+
+    sort: Sort
+    filter: Filter
+    offset: int
+    limit: int
+
+
+def spec_of(request: ViewOpen) -> ViewSpec:
+    """The wish of a client in the form in which equal wishes are equal."""
+    return ViewSpec(request.sort, normalized(request.filter), request.offset, request.limit)
+
+
+class Group:
+    """Equal views. `window` is what everyone was, or is about to be, told as of `seq`."""
+
+    def __init__(self, spec: ViewSpec, index: SortedIndex, counts: StatusCounts) -> None:
+        self.spec = spec
+        self.index = index
+        self.counts = counts
+        self.seq = 0
+        self.window: Window = EMPTY
+        self.users = 0
+        self._bottom: PositionKey | None = None
+
+    def advance(self, replica: SiteReplica, facts: SiteFacts) -> bool:
+        """Bring the window up to date; True, with a new `seq`, if it is another one now."""
+        total, counts = len(self.index), self.counts.shown()
+        old = self.window
+        if self.seq and self.index.untouched(old.by_id.keys(), self._bottom):
+            if total == old.total and counts is old.counts:
+                return False
+            rows = old.rows
+        else:
+            rows = self._rows(replica, facts)
+        if self.seq and total == old.total and counts == old.counts and _same(rows, old.rows):
+            return False
+        self.window = Window(rows, total, counts)
+        self.seq += 1
+        return True
+
+    def _rows(self, replica: SiteReplica, facts: SiteFacts) -> tuple[Row, ...]:
+        spec = self.spec
+        visitors = [replica.get(visitor) for visitor in self.index.window(spec.offset, spec.limit)]
+        present = [visitor for visitor in visitors if visitor is not None]
+        self._bottom = self.index.key(present[-1]) if len(present) == spec.limit else None
+        return tuple(visitor.row(facts) for visitor in present)
+
+
+class SiteViews:
+    """The views of one site. `epoch` names this replica's life: sequence numbers of another one mean nothing."""
+
+    def __init__(self, facts: SiteFacts, epoch: str) -> None:
+        self.facts = facts
+        self.epoch = epoch
+        self.replica = SiteReplica(self._changed)
+        self._indexes: dict[IndexKey, SortedIndex] = {}
+        self._counters: dict[Filter, StatusCounts] = {}
+        self._groups: dict[ViewSpec, Group] = {}
+        self._filling: dict[IndexKey | Filter, Iterator[None]] = {}
+        self.dirty = False
+
+    @property
+    def groups(self) -> int:
+        """How many different views there are."""
+        return len(self._groups)
+
+    @property
+    def entries(self) -> int:
+        """How many index entries are held: what memory is bounded by."""
+        return sum(len(index) for index in self._indexes.values()) + len(self.replica) * len(self._filling)
+
+    def join(self, spec: ViewSpec) -> Group:
+        """One more view like `spec`; :meth:`leave` gives it back. Its index may still have to be filled."""
+        group = self._groups.get(spec)
+        if group is None:
+            index, counts = self._index(spec.sort, spec.filter), self._counts(without_status(spec.filter))
+            group = self._groups[spec] = Group(spec, index, counts)
+        group.users += 1
+        return group
+
+    def leave(self, group: Group) -> None:
+        """One view less; what nobody wants any more is dropped."""
+        group.users -= 1
+        if group.users > 0 or self._groups.get(group.spec) is not group:
+            return
+        del self._groups[group.spec]
+        specs = self._groups.keys()
+        key = (group.spec.sort, group.spec.filter)
+        if not any((spec.sort, spec.filter) == key for spec in specs):
+            self._indexes.pop(key, None)
+            self._filling.pop(key, None)
+        facet = without_status(group.spec.filter)
+        if not any(without_status(spec.filter) == facet for spec in specs):
+            self._counters.pop(facet, None)
+            self._filling.pop(facet, None)
+
+    def filling(self, group: Group) -> bool:
+        """Whether the group's index or counters are still incomplete."""
+        spec = group.spec
+        return (spec.sort, spec.filter) in self._filling or without_status(spec.filter) in self._filling
+
+    def fill(self) -> bool:
+        """Do one slice of work on an index that is not complete; False if there is none."""
+        for key, work in self._filling.items():
+            if next(work, _COMPLETE) is _COMPLETE:
+                del self._filling[key]
+            self.dirty = True
+            return True
+        return False
+
+    def flush(self) -> list[tuple[Group, Window, int]]:
+        """Bring all groups up to date: those that changed, each with its window and seq from before."""
+        changed: list[tuple[Group, Window, int]] = []
+        for group in self._groups.values():
+            window, seq = group.window, group.seq
+            if group.advance(self.replica, self.facts) and seq:
+                changed.append((group, window, seq))
+        for index in self._indexes.values():
+            index.flushed()
+        self.dirty = False
+        return changed
+
+    def _changed(self, old: Visitor | None, new: Visitor | None) -> None:
+        self.dirty = True
+        for index in self._indexes.values():
+            index.change(old, new)
+        for counts in self._counters.values():
+            counts.change(old, new)
+
+    def _index(self, sort: Sort, wish: Filter) -> SortedIndex:
+        key: IndexKey = (sort, wish)
+        index = self._indexes.get(key)
+        if index is None:
+            index = self._indexes[key] = SortedIndex(sort, wish, self.facts)
+            self._filling[key] = self._fill(index)
+        return index
+
+    def _counts(self, wish: Filter) -> StatusCounts:
+        counts = self._counters.get(wish)
+        if counts is None:
+            counts = self._counters[wish] = StatusCounts(wish, self.facts)
+            self._filling[wish] = self._fill(counts)
+        return counts
+
+    def _fill(self, wanted: SortedIndex | StatusCounts) -> Iterator[None]:
+        pending = iter(self.replica.ids())
+        while ids := list(islice(pending, FILL_SLICE)):
+            for visitor_id in ids:
+                visitor = self.replica.get(visitor_id)
+                if visitor is not None:
+                    wanted.add(visitor)
+            yield
+        if isinstance(wanted, StatusCounts):
+            wanted.filled()
+
+
+_COMPLETE = object()
+
+
+def _same(left: tuple[Row, ...], right: tuple[Row, ...]) -> bool:
+    return len(left) == len(right) and all(one is other or one == other for one, other in zip(left, right, strict=True))

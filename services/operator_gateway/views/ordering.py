@@ -1,0 +1,122 @@
+"""The order of the list: one sort key per column, computed from what the column shows.
+
+Text sorts as people read it: case-folded, without accents, digit runs by their value ("Visitor 9" before "Visitor
+10"). Equal visitors stand in the order of their numbers, then of their ids, in both directions. A column's key is one
+string or one integer, so that comparing two rows is one C-level comparison. Read :func:`position_key` first.
+
+Times that tick cannot be sorted by their momentary value, since the order would change by itself. `chat_time` and
+`wait_time` therefore sort as: none, then the stopped ones by duration, then the running ones by duration (which all
+grow alike).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Literal
+
+from services.operator_gateway.views.countries import country_name
+from services.operator_gateway.views.visitors import SiteFacts, Visitor
+from shared.contracts.operators import Sort, SortBy
+from shared.contracts.rows import Status
+
+ColumnKey = str | int
+PositionKey = tuple[ColumnKey, int, str]
+
+STATUS_LABELS: dict[Status, str] = {
+    "navigating": "navigating",
+    "invited": "invited",
+    "accepted": "accepted",
+    "chat_denied": "chat denied",
+    "requested": "requested",
+    "chatting": "chatting",
+    "conference": "conference",
+    "forwarded": "forwarded",
+    "kicked": "kicked",
+    "chat_end": "chat end",
+    "redirected": "redirected",
+}
+WAITING: frozenset[Status] = frozenset(("requested",))
+TALKING: frozenset[Status] = frozenset(("chatting", "conference", "forwarded"))
+
+RUNNING_BASE = 2**60  # above every possible duration: running times sort behind the stopped ones
+_DIGITS = re.compile(r"\d+")
+_INVERTED = {code: 127 - code for code in range(128)}
+
+
+def natural_key(text: str) -> str:
+    """`text` folded so that plain string comparison gives the natural order.
+
+    A digit run becomes "0", a character that grows with its length, and its digits without leading zeros: longer
+    numbers come later, equally long ones compare digit by digit, and numbers stay where digits sort.
+    """
+    folded = text.casefold()
+    if not folded.isascii():
+        decomposed = unicodedata.normalize("NFKD", folded)
+        folded = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return _DIGITS.sub(_number_key, folded)
+
+
+def inverted(visitor: str) -> str:
+    """An id whose order is the reverse of `visitor`'s; applied twice it is the id again."""
+    return visitor.translate(_INVERTED)
+
+
+def _number_key(match: re.Match[str]) -> str:
+    digits = match.group().lstrip("0")
+    return f"0{chr(32 + len(digits))}{digits}"
+
+
+def _time_key(started_at: int, stopped_at: int, running: bool) -> int:
+    if not started_at:
+        return 0
+    if running:
+        return RUNNING_BASE - started_at
+    return 1 + max(0, stopped_at - started_at)
+
+
+def _chat_time(visitor: Visitor, _facts: SiteFacts) -> int:
+    part = visitor.engagement
+    if part is None:
+        return 0
+    return _time_key(part.engaged_at, part.ended_at, part.status in TALKING and not part.ended_at)
+
+
+def _wait_time(visitor: Visitor, _facts: SiteFacts) -> int:
+    part = visitor.engagement
+    if part is None:
+        return 0
+    running = part.status in WAITING and part.engaged_at < part.requested_at
+    return _time_key(part.requested_at, part.engaged_at or part.ended_at, running)
+
+
+def _operators(visitor: Visitor, _facts: SiteFacts) -> str:
+    part = visitor.engagement
+    if part is None or not part.operators:
+        return ""
+    return natural_key(", ".join(operator.name for operator in part.operators))
+
+
+_COLUMNS: dict[SortBy, Callable[[Visitor, SiteFacts], ColumnKey]] = {
+    "returning": lambda visitor, _: int(visitor.presence.returning),
+    "nickname": lambda visitor, _: natural_key(visitor.nickname),
+    "country": lambda visitor, _: natural_key(country_name(visitor.presence.country)),
+    "skill": lambda visitor, facts: natural_key(facts.skill_name(visitor.skill(facts))),
+    "status": lambda visitor, _: STATUS_LABELS[visitor.status],
+    "operator": _operators,
+    "visit_started_at": lambda visitor, _: visitor.presence.visit_started_at,
+    "chat_time": _chat_time,
+    "wait_time": _wait_time,
+    "page": lambda visitor, _: natural_key(visitor.presence.page.title or visitor.presence.page.url),
+    "pages": lambda visitor, _: visitor.presence.pages,
+}
+
+
+def position_key(sort: Sort, facts: SiteFacts) -> Callable[[Visitor], PositionKey]:
+    """The key of `sort`. A descending list is read from the end, so its tie-break is turned round to read rightly."""
+    column = _COLUMNS[sort.by]
+    direction: Literal["asc", "desc"] = sort.dir
+    if direction == "asc":
+        return lambda visitor: (column(visitor, facts), visitor.presence.number, visitor.id)
+    return lambda visitor: (column(visitor, facts), -visitor.presence.number, inverted(visitor.id))

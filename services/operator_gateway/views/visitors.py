@@ -1,0 +1,96 @@
+"""One visitor as the gateway knows it: presence's part, perhaps chat-routing's part, and the row that both make.
+
+Most visitors are never shown, so the merged row is built when somebody looks and kept until a part changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared.contracts.rows import EngagementRow, PresenceRow, Row, Status
+
+
+class SiteFacts:
+    """What of a site's configuration the list depends on. Not changed once made: a new one means new views."""
+
+    __slots__ = ("default_skill", "skill_names")
+
+    def __init__(self, default_skill: str = "general", skill_names: Mapping[str, str] | None = None) -> None:
+        self.default_skill = default_skill
+        self.skill_names = dict(skill_names or {})
+
+    def skill_name(self, skill: str) -> str:
+        """The name to show and sort by; the id of a skill that is no longer there."""
+        return self.skill_names.get(skill, skill)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SiteFacts):
+            return NotImplemented
+        return self.default_skill == other.default_skill and self.skill_names == other.skill_names
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Visitor:
+    """An immutable pair of parts. A change makes a new one, so that an index can work out where the old one stood."""
+
+    __slots__ = ("_row", "engagement", "id", "presence")
+
+    def __init__(self, visitor: str, presence: PresenceRow, engagement: EngagementRow | None) -> None:
+        self.id = visitor
+        self.presence = presence
+        self.engagement = engagement
+        self._row: Row | None = None
+
+    @property
+    def version(self) -> int:
+        """The sum of the parts' versions: the same on every gateway."""
+        return self.presence.version + (self.engagement.version if self.engagement else 0)
+
+    @property
+    def status(self) -> Status:
+        """What the visitor is doing; navigating when there never was an engagement."""
+        return self.engagement.status if self.engagement else "navigating"
+
+    @property
+    def nickname(self) -> str:
+        """The name given before a chat, at once; else what presence calls the visitor."""
+        return (self.engagement.name if self.engagement else "") or self.presence.nickname
+
+    def skill(self, facts: SiteFacts) -> str:
+        """The skill needed: what routing found, else the site's default."""
+        return (self.engagement.skill if self.engagement else "") or facts.default_skill
+
+    def row(self, facts: SiteFacts) -> Row:
+        """The merged row; the same object as long as no part changes, so identity means equality."""
+        if self._row is None:
+            self._row = self._merge(facts)
+        return self._row
+
+    def _merge(self, facts: SiteFacts) -> Row:
+        seen, talk = self.presence, self.engagement
+        return Row(
+            visitor=self.id,
+            version=self.version,
+            number=seen.number,
+            nickname=self.nickname,
+            named=seen.named or bool(talk and talk.name),
+            returning=seen.returning,
+            visits=seen.visits,
+            country=seen.country,
+            skill=self.skill(facts),
+            status=self.status,
+            reason=talk.reason if talk else "",
+            operators=talk.operators if talk else (),
+            activity=seen.activity,
+            visit_started_at=seen.visit_started_at,
+            page=seen.page,
+            pages=seen.pages,
+            device=seen.device,
+            chat=(talk.chat or None) if talk else None,
+            requested_at=(talk.requested_at or None) if talk else None,
+            engaged_at=(talk.engaged_at or None) if talk else None,
+            ended_at=(talk.ended_at or None) if talk else None,
+            referrer=seen.referrer or None,
+            lang=seen.lang or None,
+        )
