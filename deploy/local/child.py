@@ -61,6 +61,11 @@ class Child:
         self._pump: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process now, also when it has just ended."""
+        return self._process.pid if self._process else None
+
     async def start(self, timeout_s: float) -> None:
         """Start and wait until ready. Raises ChildFailedError with the end of its log."""
         process = await self._spawn()
@@ -95,11 +100,17 @@ class Child:
             await self._spawn()
 
     async def stop(self) -> bool:
-        """SIGTERM and time to drain, then SIGKILL. True when it left by itself and in order."""
+        """SIGTERM and time to drain, then SIGKILL. True when it left by itself and in order. The log is closed."""
         self._stopping.set()
+        try:
+            return await self._end()
+        finally:
+            await self._drained()
+            self._log.close()
+
+    async def _end(self) -> bool:
         process = self._process
         if process is None or process.returncode is not None:
-            await self._drained()
             return True
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
@@ -112,8 +123,6 @@ class Child:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
             return False
-        finally:
-            await self._drained()
         return process.returncode in (0, -signal.SIGTERM)
 
     async def _spawn(self) -> asyncio.subprocess.Process:

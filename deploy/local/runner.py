@@ -22,7 +22,6 @@ from deploy.local.settings import (
     HOST,
     LocalSettings,
     kept_password,
-    kept_secret,
     write_run_file,
 )
 from deploy.local.terminal import BoundedLog, Shown, Terminal
@@ -141,7 +140,7 @@ class Runner:
             missing_ok=True
         )  # an earlier run's: nobody shall take it for this one's
         password = kept_password(settings.data_dir / "demo-password")
-        env = settings.service_environment(redis_url, kept_secret(settings.data_dir / "secret"))
+        env = settings.service_environment(redis_url)
         site = await self._make_demo_site(env, password)
         await asyncio.gather(*(self._start(spec) for spec in self._services(env)))
         demo_env = {**env, "DEMO_SITE": site, "DEMO_COLLECTOR_URL": settings.collector_url}

@@ -42,6 +42,7 @@ class LocalSettings:
     data_dir: Path
     redis_url: str | None = field(repr=False)
     visitors: int
+    environment: Mapping[str, str] = field(repr=False)  # of the caller: what it says about a service stands
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> LocalSettings:
@@ -54,7 +55,7 @@ class LocalSettings:
             if twin != name:
                 raise SettingsError(f"{twin} and {name} are both {port}: give each its own port")
         data_dir = Path(env.get("DATA_DIR", "").strip() or ROOT / ".data").expanduser().absolute()
-        return cls(ports, data_dir, redis_url, _number(env, "VISITORS", 0, 0, MAX_VISITORS))
+        return cls(ports, data_dir, redis_url, _number(env, "VISITORS", 0, 0, MAX_VISITORS), dict(env))
 
     @property
     def collector_url(self) -> str:
@@ -85,16 +86,22 @@ class LocalSettings:
                 except OSError:
                     yield name, port
 
-    def service_environment(self, redis_url: str, secret: str) -> dict[str, str]:
-        """What every service is started with. What the caller has set stays, but for what this run decides."""
-        env = {name: str(port) for name, port in self.ports.items()}
-        env |= {"REDIS_URL": redis_url, "FOYER_SECRET": secret, "DATA_DIR": str(self.data_dir)}
-        env["PYTHONUNBUFFERED"] = "1"
-        if "GEOIP_DB" not in os.environ:
-            env["GEOIP_DB"] = str(GEOIP_FILE)
-        if self.visitors and "TRUSTED_PROXIES" not in os.environ:
-            env["TRUSTED_PROXIES"] = HOST  # simulated visitors tell their addresses; without them nobody may
-        return {**os.environ, **env}
+    def service_environment(self, redis_url: str) -> dict[str, str]:
+        """What every service is started with: what this run decides, what the caller says, and what nobody said."""
+        decided = {name: str(port) for name, port in self.ports.items()}
+        decided |= {"REDIS_URL": redis_url, "DATA_DIR": str(self.data_dir), "PYTHONUNBUFFERED": "1"}
+        unsaid = {
+            "COLLECTOR_HOST": HOST,  # a trial run is for this machine, not for its neighbours
+            "GATEWAY_HOST": HOST,
+            "COLLECTOR_URL": self.collector_url,
+            "GEOIP_DB": str(GEOIP_FILE),
+        }
+        if not self.environment.get("FOYER_SECRET") and not self.environment.get("FOYER_SECRET_FILE"):
+            unsaid["FOYER_SECRET"] = kept_secret(self.data_dir / "secret")
+        if self.visitors:
+            unsaid["TRUSTED_PROXIES"] = HOST  # simulated visitors tell their addresses; without them nobody may
+        said = {name: value for name, value in self.environment.items() if value or name not in unsaid}
+        return {**unsaid, **said, **decided}
 
 
 def _number(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

@@ -62,14 +62,20 @@ class Terminal:
     """Prints prefixed lines. A reader that has gone (a closed pipe) is no reason to stop anything."""
 
     def __init__(self, out: IO[str] | None = None) -> None:
-        self._out = out or sys.stdout
+        self._out: IO[str] | None = out or sys.stdout
         self._colours = self._out.isatty() and "NO_COLOR" not in os.environ
 
     def line(self, text: str = "") -> None:
+        if self._out is None:
+            return
         try:
             print(text, file=self._out, flush=True)
         except (BrokenPipeError, ValueError):
-            self._out = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for the rest of the run
+            if self._out is sys.stdout:  # else the interpreter complains about it when it ends
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, sys.stdout.fileno())
+                os.close(nowhere)
+            self._out = None
 
     def from_child(self, name: str, shown: Shown) -> None:
         self.line(f"{self.paint('dim', f'{name:<17}')} {self.paint(shown.level, shown.text)}")
