@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 Status = Literal[
     "navigating",
@@ -87,23 +87,6 @@ class EngagementRow(Struct, frozen=True, kw_only=True):
     ended_at: int = 0
 
 
-class StoredVisitor(Struct, frozen=True, array_like=True):
-    """A value of `v:{T}:<site>`: the row for whoever shows it, and presence's own state, which nobody else reads.
-
-    Array-like for size (100,000 of them on one site); later fields go to the end and have defaults. `state` is encoded
-    by presence with a struct of its own and is passed over here without being looked at.
-    """
-
-    row: PresenceRow
-    state: Raw = Raw(b"\xc0")
-
-
-class StoredVisitorRow(Struct, frozen=True, array_like=True):
-    """The same value as a gateway reads it: the state is skipped."""
-
-    row: PresenceRow
-
-
 class Row(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One visitor as operators receive it."""
 
@@ -164,6 +147,4 @@ class Visit(Struct, frozen=True, kw_only=True):
 # engagement rows of `g:{T}:<site>` (plain EngagementRow values), so that each key has one writer.
 SEQ_FIELD = b"seq"
 
-decode_stored_visitor = msgspec.msgpack.Decoder(StoredVisitor).decode
-decode_stored_visitor_row = msgspec.msgpack.Decoder(StoredVisitorRow).decode
 decode_engagement_row = msgspec.msgpack.Decoder(EngagementRow).decode

@@ -81,6 +81,7 @@ class Tab(Struct, frozen=True, array_like=True):
 class Visitor(Struct, frozen=True, array_like=True):
     """A visitor over all tabs. `live`: a row is shown. `number` is 0 until the first visit.
 
+    `version` is the site's sequence number of the row's last change, so it grows whatever becomes of the visitor.
     `flushed` counts the lines of the stored navigation. `ended_at` is the last sign of life of a tab that closed.
     `due`: when the stored timer fires, 0 if there is none. `attrs`: name -> (value, when it was said).
     """
@@ -165,6 +166,11 @@ def presence_row(visitor: Visitor) -> PresenceRow | None:
         campaign=visitor.campaign,
         attrs={key: value for key, (value, _) in attrs.items() if key != NAME} if attrs else {},
     )
+
+
+def decode_row(packed: bytes) -> PresenceRow | None:
+    """The row of a value of `v:{T}:<site>`; None if there is nothing to show. Raises msgspec.DecodeError."""
+    return presence_row(unpack_visitor(packed))
 
 
 def navigation(visitor: Visitor, stored: dict[int, StoredView]) -> tuple[PageView, ...]:

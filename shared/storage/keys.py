@@ -66,13 +66,18 @@ def profile(partition: Partition, site: str, visitor: str) -> str:
 
 
 def navigation(partition: Partition, site: str, visitor: str) -> str:
-    """Hash: page view id -> packed page view, of the visit now. Presence."""
+    """Hash: line number -> packed page view, of the visit now. Presence."""
     return f"n:{{{partition.tag}}}:{site}:{visitor}"
 
 
-def history(partition: Partition, site: str, visitor: str) -> str:
-    """Hash with retention: visit id -> packed visit. Presence."""
-    return f"h:{{{partition.tag}}}:{site}:{visitor}"
+def visit(partition: Partition, site: str, visitor: str, number: int) -> str:
+    """String with retention: one finished visit, the visitor's `number`th. Presence."""
+    return f"h:{{{partition.tag}}}:{site}:{visitor}:{number}"
+
+
+def site_day(partition: Partition, site: str, day: int) -> str:
+    """Hash: counts of one day (UTC, days since the epoch): `views`, `visits`, `visitors`. Presence."""
+    return f"d:{{{partition.tag}}}:{site}:{day}"
 
 
 def engagements(partition: Partition, site: str) -> str:

@@ -23,7 +23,7 @@ class ViewsNeeded(Exception):
 
 
 class Moment(Struct, frozen=True):
-    """Now, the site's numbers, and when each collector was last heard of. `resumed_at_ms`: deadlines count from here."""
+    """Now, the site's numbers, and when each collector was last heard of; deadlines count from `resumed_at_ms`."""
 
     now_ms: int
     resumed_at_ms: int

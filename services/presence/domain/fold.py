@@ -185,9 +185,9 @@ def _channel(draft: Draft, entry: TabAttached | TabDetached, moment: Moment) -> 
 
 
 def _forget(draft: Draft) -> Draft:
-    """Nothing stays; only the row's version goes on within this commit, so that a viewer sees it leave."""
+    """Nothing stays, neither what is stored nor what this batch told before."""
     return Draft(
-        Visitor(version=draft.visitor.version),
+        Visitor(),
         loaded={},
         restarted=True,
         page_views=draft.page_views,

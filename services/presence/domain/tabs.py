@@ -80,7 +80,7 @@ def attached(tab: Tab, collector: str, channel: Id, at_ms: int) -> Tab:
 
 
 def detached(tab: Tab, channel: Id, at_ms: int) -> Tab:
-    """`tab` without that channel. The last one's end is a sign of leaving, unless the tab is hidden or said it itself."""
+    """`tab` without that channel. The end of the last one is a sign of leaving, unless it is hidden or has left."""
     if channel in tab.past_channels:
         return tab
     channels = tuple(pair for pair in tab.channels if pair[1] != channel)
@@ -121,6 +121,4 @@ def deadline(tab: Tab, moment: Moment) -> int:
 
 def closed(tab: Tab) -> Tab:
     """`tab` when it is gone: only what recognises repeats stays."""
-    return Tab(
-        tab.tab, tab.top, tab.holes, seen_at=tab.seen_at, channels=tab.channels, past_channels=tab.past_channels
-    )
+    return Tab(tab.tab, tab.top, tab.holes, seen_at=tab.seen_at, channels=tab.channels, past_channels=tab.past_channels)

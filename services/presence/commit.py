@@ -1,0 +1,143 @@
+"""What a batch's drafts become: writes, timers and one log entry, in one commit.
+
+A visitor's state has one home: the site's hash of live visitors or, after leaving, the profile. Read
+:meth:`Commit.put`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from services.presence.domain.draft import Draft
+from services.presence.domain.publish import row_change
+from services.presence.domain.visits import MAX_VISITS
+from shared.contracts.sites import SiteSettings
+from shared.contracts.streams import LogEntry, RowChanged, RowGone, encode
+from shared.domain.partitions import Partition
+from shared.domain.visitor import Visitor
+from shared.storage.owner import Changes, Inputs
+from shared.storage.visitors import (
+    NAVIGATION_SLACK_MS,
+    PastVisit,
+    SiteNumbers,
+    Who,
+    collector_writes,
+    day_writes,
+    erasure,
+    navigation_removal,
+    navigation_writes,
+    profile_removal,
+    profile_ttl_ms,
+    profile_write,
+    rows_writes,
+    site_writes,
+    visit_writes,
+)
+from shared.storage.writes import Write
+
+NOBODY = Visitor()
+_encode_visit = msgspec.msgpack.Encoder().encode
+
+
+def timer_of(who: Who) -> bytes:
+    """The visitor's member of the timer set."""
+    return f"{who[0]}:{who[1]}".encode()
+
+
+def whose_timer(member: bytes) -> Who:
+    """The visitor of a timer; a site key has no colon in it."""
+    site, _, visitor = member.decode().partition(":")
+    return site, visitor
+
+
+class Commit:
+    """Collects one batch. `numbers` (by site) are moved on as rows change and new visitors come."""
+
+    def __init__(self, partition: Partition, inputs: Inputs, numbers: Mapping[str, SiteNumbers]) -> None:
+        self._partition = partition
+        self._now_ms = inputs.now_ms
+        self._numbers = numbers
+        self._changes: list[RowChanged | RowGone] = []
+        self._present: dict[str, dict[str, Visitor]] = {site: {} for site in numbers}
+        self._gone: dict[str, list[str]] = {site: [] for site in numbers}
+        self._days: dict[str, Counter[str]] = {site: Counter() for site in numbers}
+        self._writes: list[Write] = []
+        self._timers: dict[bytes, int | None] = dict.fromkeys(inputs.due)
+
+    def put(self, who: Who, before: Visitor, draft: Draft, settings: SiteSettings) -> None:
+        """Add what becomes of one visitor."""
+        draft = self._numbered(who, before, draft)
+        after = draft.visitor
+        if draft.forgotten >= 0:
+            self._writes += erasure(self._partition, who, draft.forgotten, MAX_VISITS)
+        timer = timer_of(who)
+        if after.due != before.due or timer in self._timers:
+            self._timers[timer] = after.due or None
+        if after != before:
+            self._put_state(who, before, draft, settings)
+        self._put_navigation(who, before, draft, settings)
+        if draft.visit is not None:
+            past = PastVisit(after.visits, _encode_visit(draft.visit), settings.retention_ms)
+            self._writes += visit_writes(self._partition, who, past, MAX_VISITS)
+
+    def _numbered(self, who: Who, before: Visitor, draft: Draft) -> Draft:
+        """The draft with the visitor's number and the row's version, both given here; tells what changed of the row."""
+        numbers, visitor = self._numbers[who[0]], draft.visitor
+        new = visitor.visits > 0 and visitor.number == 0
+        if new:
+            numbers.number += 1
+            visitor = replace(visitor, number=numbers.number)
+        if draft.page_views or draft.new_visits:
+            self._days[who[0]].update(views=draft.page_views, visits=draft.new_visits, visitors=int(new))
+        draft = replace(draft, visitor=visitor)
+        change = row_change(*who, before, draft, numbers.seq + 1)
+        if change is None:
+            return draft
+        self._changes.append(change)
+        numbers.seq += 1
+        numbers.live += visitor.live - before.live
+        return replace(draft, visitor=replace(visitor, version=change.version))
+
+    def _put_state(self, who: Who, before: Visitor, draft: Draft, settings: SiteSettings) -> None:
+        (site, name), after = who, draft.visitor
+        if after.live:
+            self._present[site][name] = after
+            if not before.live and before != NOBODY:
+                self._writes.append(profile_removal(self._partition, who))
+            return
+        if before.live:
+            self._gone[site].append(name)
+        if after != NOBODY:
+            ttl_ms = profile_ttl_ms(after, settings.retention_ms, settings.visit_gap_ms)
+            self._writes.append(profile_write(self._partition, who, after, ttl_ms))
+
+    def _put_navigation(self, who: Who, before: Visitor, draft: Draft, settings: SiteSettings) -> None:
+        after = draft.visitor
+        anonymous_left = after.anonymous and not after.live
+        if draft.restarted or (anonymous_left and before.flushed):
+            self._writes.append(navigation_removal(self._partition, who))
+        if anonymous_left or not after.flushed:
+            return
+        if draft.stored or before.live != after.live:
+            ttl_ms = settings.retention_ms if after.live else settings.visit_gap_ms + NAVIGATION_SLACK_MS
+            self._writes += navigation_writes(self._partition, who, draft.stored, ttl_ms)
+
+    def remember(self, known: Mapping[str, int], collectors: Mapping[str, int]) -> None:
+        """Add when collectors were last heard of, where that is news."""
+        heard = {name: at_ms for name, at_ms in collectors.items() if known.get(name) != at_ms}
+        lost = [name for name in known if name not in collectors]
+        self._writes += collector_writes(self._partition, heard, lost)
+
+    def changes(self, on_committed: Callable[[], None]) -> Changes:
+        """All of it."""
+        writes = self._writes
+        for site, numbers in self._numbers.items():
+            writes += rows_writes(self._partition, site, self._present[site], self._gone[site])
+            writes += site_writes(self._partition, site, numbers)
+            writes += day_writes(self._partition, site, self._now_ms, self._days[site])
+        log = [encode(LogEntry("presence", tuple(self._changes)))] if self._changes else []
+        return Changes(writes=writes, timers=self._timers, log=log, on_committed=on_committed)
