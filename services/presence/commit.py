@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 import msgspec
-from msgspec.structs import replace
 
 from services.presence.domain.draft import Draft
-from services.presence.domain.publish import row_change
+from services.presence.domain.publish import publish
 from services.presence.domain.visits import MAX_VISITS
 from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import LogEntry, RowChanged, RowGone, encode
@@ -70,7 +69,7 @@ class Commit:
 
     def put(self, who: Who, before: Visitor, draft: Draft, settings: SiteSettings) -> None:
         """Add what becomes of one visitor."""
-        draft = self._numbered(who, before, draft)
+        draft = self._published(who, before, draft)
         after = draft.visitor
         if draft.forgotten >= 0:
             self._writes += erasure(self._partition, who, draft.forgotten, MAX_VISITS)
@@ -84,23 +83,19 @@ class Commit:
             past = PastVisit(after.visits, _encode_visit(draft.visit), settings.retention_ms)
             self._writes += visit_writes(self._partition, who, past, MAX_VISITS)
 
-    def _numbered(self, who: Who, before: Visitor, draft: Draft) -> Draft:
-        """The draft with the visitor's number and the row's version, both given here; tells what changed of the row."""
-        numbers, visitor = self._numbers[who[0]], draft.visitor
-        new = visitor.visits > 0 and visitor.number == 0
-        if new:
-            numbers.number += 1
-            visitor = replace(visitor, number=numbers.number)
+    def _published(self, who: Who, before: Visitor, draft: Draft) -> Draft:
+        """The draft with number and version given; notes what changed of the row, and today's counts."""
+        numbers = self._numbers[who[0]]
+        new = draft.visitor.visits > 0 and draft.visitor.number == 0
+        draft, change = publish(who, before, draft, numbers.seq + 1, numbers.number + 1)
+        numbers.number += new
+        if change is not None:
+            self._changes.append(change)
+            numbers.seq += 1
+            numbers.live += draft.visitor.live - before.live
         if draft.page_views or draft.new_visits:
             self._days[who[0]].update(views=draft.page_views, visits=draft.new_visits, visitors=int(new))
-        draft = replace(draft, visitor=visitor)
-        change = row_change(*who, before, draft, numbers.seq + 1)
-        if change is None:
-            return draft
-        self._changes.append(change)
-        numbers.seq += 1
-        numbers.live += visitor.live - before.live
-        return replace(draft, visitor=replace(visitor, version=change.version))
+        return draft
 
     def _put_state(self, who: Who, before: Visitor, draft: Draft, settings: SiteSettings) -> None:
         (site, name), after = who, draft.visitor

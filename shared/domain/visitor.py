@@ -12,25 +12,27 @@ from msgspec import Struct
 
 from shared.contracts.rows import Activity, Device, DeviceKind, Page, PageView, PresenceRow
 
-Id = bytes | str  # a uuid as its 16 bytes; anything else as it came
+Id = bytes  # a uuid as its 16 bytes; another text behind NULs, in any other length
 NAME = "name"  # the attribute by which a visitor is called
 
 
 def pack_id(text: str) -> Id:
-    """A uuid in 16 bytes instead of 36; a text that is none stays as it is."""
+    """A uuid in 16 bytes instead of 36; another text (without NUL) as it is."""
     if len(text) == 36:
         try:
             packed = bytes.fromhex(text.replace("-", ""))
         except ValueError:
-            return text
-        return packed if len(packed) == 16 else text
-    return text
+            packed = b""
+        if len(packed) == 16:
+            return packed
+    packed = b"\0" + text.encode()
+    return b"\0" + packed if len(packed) == 16 else packed
 
 
 def unpack_id(packed: Id) -> str:
     """The text that :func:`pack_id` was given (a uuid in lower case)."""
-    if isinstance(packed, str):
-        return packed
+    if len(packed) != 16:
+        return packed.lstrip(b"\0").decode()
     text = packed.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

@@ -118,6 +118,11 @@ class PartitionOwner:
 
     _connected = False
 
+    def holds(self, partition: Partition) -> bool:
+        """Whether `partition` is this instance's now, as far as it knows."""
+        holding = self._holdings.get(partition)
+        return holding is not None and holding.held
+
     async def run(self) -> None:
         """Hold this instance's share, taking and giving back partitions as instances come and go."""
         try:

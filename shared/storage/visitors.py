@@ -64,7 +64,7 @@ class Visitors:
             commands.append(("HMGET", keys.site_meta(partition, site), SEQ_FIELD.decode(), "number", "live"))
             commands.append(("HMGET", keys.visitors(partition, site), *visitors))
         answers = await self._clients.pipeline(commands)
-        loaded = Loaded(collectors={name.decode(): int(at_ms) for name, at_ms in _pairs(answers[0])})
+        loaded = Loaded(collectors={name.decode(): int(at_ms) for name, at_ms in pairs(answers[0])})
         for (site, visitors), meta, packed in zip(wanted.items(), answers[1::2], answers[2::2], strict=True):
             loaded.sites[site] = SiteNumbers(*(int(value or 0) for value in meta))
             for visitor, value in zip(visitors, packed, strict=True):
@@ -83,12 +83,12 @@ class Visitors:
         """The stored navigation of `who`. Raises Unavailable."""
         answers = await self._clients.pipeline([("HGETALL", keys.navigation(partition, *one)) for one in who])
         return {
-            one: {int(slot): unpack_view(value) for slot, value in _pairs(answer)}
+            one: {int(slot): unpack_view(value) for slot, value in pairs(answer)}
             for one, answer in zip(who, answers, strict=True)
         }
 
 
-def _pairs(answer: Mapping[bytes, bytes] | Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
+def pairs(answer: Mapping[bytes, bytes] | Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
     """HGETALL's answer as pairs, whichever protocol the connection speaks."""
     if isinstance(answer, Mapping):
         return answer.items()

@@ -79,7 +79,7 @@ def _apply(draft: Draft, tab: Tab, event: Tracked, at_ms: int, newest: bool) -> 
         return draft, moved_by(tab, event.type, at_ms, turned=False) if newest and event.type != "attr" else tab
     if newest and _turns(tab, event):
         draft, _ = close_tab(draft, tab)
-        draft, view = _view_of(draft, page, event, at_ms)
+        draft, view = _view_of(draft, tab, page, event, at_ms)
         return draft, moved_by(replace(tab, view=view), event.type, at_ms, turned=True)
     return _late(draft, tab, page, event, at_ms), tab
 
@@ -91,9 +91,10 @@ def _turns(tab: Tab, event: Tracked) -> bool:
     return event.type != "attr"
 
 
-def _view_of(draft: Draft, page: Id, event: Tracked, at_ms: int) -> tuple[Draft, View]:
+def _view_of(draft: Draft, tab: Tab, page: Id, event: Tracked, at_ms: int) -> tuple[Draft, View]:
     """The view that a tab turned to: a new one, or one that was put away while the tab was silent."""
-    found = None if event.type == "page" else find_view(draft, page)
+    new = event.type == "page" and (tab.view is not None or not tab.seen_at)
+    found = None if new else find_view(draft, page)
     if found is None:
         view = opened(page, event, at_ms)
         return _engaged(draft, view.engaged_ms, event, at_ms), view

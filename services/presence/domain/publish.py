@@ -1,8 +1,10 @@
-"""What the list has to be told: the difference between a visitor's row before and after a commit."""
+"""What the list has to be told of a commit: how a visitor's row differs from before. Read :func:`publish`."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from msgspec.structs import replace
 
 from services.presence.domain.draft import Draft
 from shared.contracts.rows import PresenceRow
@@ -11,6 +13,20 @@ from shared.domain.visitor import Visitor, presence_row
 
 # The version stands beside the fields, not among them.
 FIELDS = tuple(name for name in PresenceRow.__struct_fields__ if name != "version")
+
+
+def publish(
+    who: tuple[str, str], before: Visitor, draft: Draft, seq: int, number: int
+) -> tuple[Draft, RowChanged | RowGone | None]:
+    """The draft with its number (`number` if it needs one) and the row's version, and the change that takes `seq`."""
+    visitor = draft.visitor
+    if visitor.visits and not visitor.number:
+        visitor = replace(visitor, number=number)
+        draft = replace(draft, visitor=visitor)
+    change = row_change(*who, before, draft, seq)
+    if change is not None and visitor.number:
+        draft = replace(draft, visitor=replace(visitor, version=change.version))
+    return draft, change
 
 
 def row_change(site: str, visitor: str, before: Visitor, draft: Draft, seq: int) -> RowChanged | RowGone | None:

@@ -122,7 +122,8 @@ def _finish(draft: Draft) -> Draft:
             campaign=visitor.campaign,
         )
         draft = replace(draft, visit=visit)
-    remembered = sorted(visitor.tabs, key=lambda tab: tab.seen_at)[-KEPT_TABS:]
-    return replace(
-        draft, visitor=replace(visitor, live=False, activity="active", due=0, tabs=tuple(remembered)), revised=False
-    )
+    remembered = tuple(sorted(visitor.tabs, key=lambda tab: tab.seen_at)[-KEPT_TABS:])
+    visitor = replace(visitor, live=False, activity="active", due=0, tabs=remembered)
+    if visitor.anonymous:
+        visitor = replace(visitor, attrs={}, referrer="", campaign="")
+    return replace(draft, visitor=visitor, revised=False)
