@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lock bench sbom image clean clean-data
+.PHONY: help setup run test check format lock bench sbom clean clean-data
 
 # The first interpreter that is new enough, by its full path (below, .venv comes first); set-up says it when none is.
 ifndef PYTHON
@@ -11,7 +11,7 @@ export PATH
 ARGS ?=
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install everything into this folder (quick when nothing changed)
 	@$(PYTHON) deploy/bootstrap.py
@@ -48,6 +48,15 @@ lock: setup ## make the lock files anew from pyproject.toml and package.json (UP
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group setup -o requirements-uv.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group node -o requirements-node.lock
 	npm $(if $(UPGRADE),update,install) --package-lock-only --no-audit --no-fund
+
+sbom: setup ## bills of materials of the image (CycloneDX), into build/
+	uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-format JSON \
+		--output-file build/sbom-python.json requirements.lock
+	npm sbom --sbom-format cyclonedx --package-lock-only --omit dev > build/sbom-web.json
+	@ls -l build/sbom-*.json
+
+foyer.env: ## secrets for docker-compose.yml (an existing file stays)
+	@$(PYTHON) -m deploy.compose_env $@
 
 clean: ## remove everything that set-up made; data stays
 	rm -rf .venv node_modules build services/*/static services/*/web/node_modules
