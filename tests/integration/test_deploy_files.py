@@ -1,4 +1,4 @@
-"""The files of the container set-up hold together: checked by the programs that read them, where these are installed."""
+"""The files of the container set-up hold together; checked by the programs that read them where these are installed."""
 
 import os
 import re
