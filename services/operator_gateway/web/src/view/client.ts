@@ -1,0 +1,262 @@
+/**
+ * One live view: keeps what the operator sees equal to what the gateway has.
+ *
+ * Policy: at most one request is under way, the newest wish wins (scrolling makes many), deltas are applied only in
+ * unbroken sequence, and anything that does not fit (gap, new epoch, wrong checksum, reset) ends in one request that
+ * names what we hold and gets the difference. After a reconnect the view is opened again the same way. No React, no
+ * socket, no clock of its own: see `ViewLink`. Read `pump` first.
+ */
+import type { Ack, Filter, Row, Sort, ViewCheck, ViewDelta, ViewOpen, ViewReset, ViewState, WireError } from "../wire";
+import { applyDelta, checksumOf, fromState, haveOf, type ViewWindow } from "./window";
+
+export interface ViewQuery {
+  site: string;
+  sort: Sort;
+  filter: Filter;
+  offset: number;
+  limit: number;
+}
+
+export interface ViewLink {
+  /** The answer comes exactly once; a lost connection or a timeout is an answer with a code. */
+  request(event: string, payload: object, answer: (ack: Ack<ViewState>) => void): void;
+  send(event: string, payload: object): void;
+  /** Monotonic milliseconds. */
+  now(): number;
+  later(run: () => void, ms: number): void;
+  random(): number;
+}
+
+export type ViewPhase = "loading" | "live" | "refused";
+
+export interface ViewChange {
+  /** Visitors whose rows came with the last delta. */
+  readonly entered: ReadonlySet<string>;
+  /** Rows that went away with the last delta, with their index in the whole list. */
+  readonly left: readonly { readonly row: Row; readonly index: number }[];
+}
+
+export interface ViewSnapshot {
+  readonly phase: ViewPhase;
+  readonly window: ViewWindow | null;
+  /** What `window` shows; differs from what is wanted while a request is under way. */
+  readonly shown: ViewQuery | null;
+  readonly change: ViewChange;
+  readonly error: WireError | null;
+  /** When the gateway was last heard about this view, by `ViewLink.now`. */
+  readonly heardAt: number | null;
+}
+
+const NO_CHANGE: ViewChange = { entered: new Set(), left: [] };
+const FIRST_RETRY_MS = 400;
+const LAST_RETRY_MS = 10_000;
+/** Codes that another try will not change. */
+const FINAL_CODES = new Set(["forbidden", "unauthorized", "unauthenticated"]);
+
+export class ViewClient {
+  private snapshot: ViewSnapshot = {
+    phase: "loading",
+    window: null,
+    shown: null,
+    change: NO_CHANGE,
+    error: null,
+    heardAt: null,
+  };
+  private readonly listeners = new Set<() => void>();
+  private wanted: ViewQuery | null = null;
+  private openedAs: string | null = null;
+  private connected = false;
+  private busy = false;
+  private mustSync = false;
+  /** Set when rows that an answer left out are no longer held: the next request claims nothing. */
+  private holdNothing = false;
+  private failures = 0;
+  /** Answers that belong to an earlier connection are dropped by comparing this. */
+  private generation = 0;
+  private opened = 0;
+
+  constructor(
+    private readonly link: ViewLink,
+    private readonly name: string,
+  ) {}
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly current = (): ViewSnapshot => this.snapshot;
+
+  /** Says what is to be shown. Cheap to call often: the newest wish is sent when the last request is answered. */
+  show(query: ViewQuery): void {
+    const otherSite = this.wanted !== null && this.wanted.site !== query.site;
+    this.wanted = query;
+    if (otherSite) {
+      this.forget();
+      this.publish({ phase: "loading", window: null, shown: null, change: NO_CHANGE, error: null });
+    } else if (this.snapshot.phase === "refused") {
+      this.publish({ phase: "loading", error: null });
+    }
+    this.pump();
+  }
+
+  close(): void {
+    this.forget();
+    this.wanted = null;
+  }
+
+  onConnected(): void {
+    this.connected = true;
+    this.generation += 1;
+    this.openedAs = null;
+    this.busy = false;
+    this.mustSync = false;
+    this.failures = 0;
+    if (this.snapshot.phase === "refused") this.publish({ phase: "loading", error: null });
+    this.pump();
+  }
+
+  onDisconnected(): void {
+    this.connected = false;
+    this.generation += 1;
+    this.openedAs = null;
+    this.busy = false;
+  }
+
+  onDelta(delta: ViewDelta): void {
+    const { window } = this.snapshot;
+    if (delta.view !== this.openedAs || window === null) return;
+    const result = applyDelta(window, delta);
+    switch (result.kind) {
+      case "old":
+        return;
+      case "gap":
+        // While a request is under way its answer replaces everything anyway.
+        if (!this.busy) this.resync();
+        return;
+      case "applied":
+        this.publish({
+          window: result.window,
+          change: changeOf(window, result.window, delta),
+          heardAt: this.link.now(),
+        });
+        this.link.send("view:ack", { view: delta.view, seq: delta.seq });
+    }
+  }
+
+  onCheck(check: ViewCheck): void {
+    const { window } = this.snapshot;
+    if (check.view !== this.openedAs || window === null || this.busy || check.seq < window.seq) return;
+    this.publish({ heardAt: this.link.now() });
+    if (check.seq > window.seq || check.checksum >>> 0 !== checksumOf(window.rows)) this.resync();
+  }
+
+  onReset(reset: ViewReset): void {
+    if (reset.view !== this.openedAs) return;
+    this.openedAs = null;
+    this.generation += 1;
+    this.busy = false;
+    this.pump();
+  }
+
+  private resync(): void {
+    this.mustSync = true;
+    this.pump();
+  }
+
+  private forget(): void {
+    if (this.openedAs !== null && this.connected) this.link.send("view:close", { view: this.openedAs });
+    this.openedAs = null;
+    this.generation += 1;
+    this.busy = false;
+    this.mustSync = false;
+  }
+
+  private pump(): void {
+    const { wanted } = this;
+    if (!this.connected || this.busy || wanted === null || this.snapshot.phase === "refused") return;
+    if (this.openedAs === null) {
+      this.opened += 1;
+      this.openedAs = `${this.name}-${this.opened}`;
+      this.ask("view:open", wanted, this.openedAs);
+    } else if (this.snapshot.shown !== wanted) {
+      this.ask("view:move", wanted, this.openedAs);
+    } else if (this.mustSync) {
+      this.ask("view:sync", wanted, this.openedAs);
+    }
+  }
+
+  private ask(event: "view:open" | "view:move" | "view:sync", query: ViewQuery, view: string): void {
+    const rows = this.holdNothing ? [] : (this.snapshot.window?.rows ?? []);
+    const held = new Map(rows.map((row) => [row.visitor, row]));
+    const have = haveOf(rows);
+    const payload: ViewOpen | { view: string; have: typeof have } =
+      event === "view:sync" ? { view, have } : { view, ...query, ...(have.length > 0 ? { have } : {}) };
+    const generation = this.generation;
+    this.busy = true;
+    this.mustSync = false;
+    this.link.request(event, payload, (ack) => {
+      if (generation !== this.generation) return;
+      this.busy = false;
+      if (ack.ok) this.adopt(ack, query, held);
+      else this.fail(ack.error, event);
+    });
+  }
+
+  private adopt(state: ViewState, query: ViewQuery, held: ReadonlyMap<string, Row>): void {
+    const window = fromState(state, query.offset, held);
+    this.holdNothing = window === null;
+    this.failures = 0;
+    if (window === null) this.mustSync = true;
+    else
+      this.publish({
+        phase: "live",
+        window,
+        shown: query,
+        change: NO_CHANGE,
+        error: null,
+        heardAt: this.link.now(),
+      });
+    this.pump();
+  }
+
+  private fail(error: WireError, event: string): void {
+    if (FINAL_CODES.has(error.code)) {
+      this.publish({ phase: "refused", error });
+      return;
+    }
+    // The gateway does not know this view (any more): open it anew.
+    if (event !== "view:sync" || error.code === "not_found") this.openedAs = null;
+    else this.mustSync = true;
+    this.publish({ error });
+    this.failures += 1;
+    const generation = this.generation;
+    const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (this.failures - 1));
+    this.busy = true;
+    this.link.later(
+      () => {
+        if (generation !== this.generation) return;
+        this.busy = false;
+        this.pump();
+      },
+      ceiling * (0.5 + this.link.random() / 2),
+    );
+  }
+
+  private publish(change: Partial<ViewSnapshot>): void {
+    this.snapshot = { ...this.snapshot, ...change };
+    for (const listener of this.listeners) listener();
+  }
+}
+
+function changeOf(before: ViewWindow, after: ViewWindow, delta: ViewDelta): ViewChange {
+  const gone = new Set(delta.remove);
+  if (gone.size === 0 && !delta.insert?.length) return NO_CHANGE;
+  // A row that leaves the window because another one pushed it out also comes as a removal; it vanishes the same way.
+  const left = before.rows
+    .map((row, index) => ({ row, index: before.offset + index }))
+    .filter(({ row }) => gone.has(row.visitor));
+  const present = new Set(after.rows.map((row) => row.visitor));
+  const entered = new Set((delta.insert ?? []).map(([, row]) => row.visitor).filter((id) => present.has(id)));
+  return { entered, left };
+}

@@ -1,0 +1,265 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { ViewClient, type ViewLink, type ViewQuery } from "../src/view/client";
+import { checksumOf } from "../src/view/window";
+import type { Ack, Row, ViewDelta, ViewOpen, ViewState } from "../src/wire";
+import { makeRow } from "./rows";
+
+const QUERY: ViewQuery = { site: "s_1", sort: { by: "nickname", dir: "asc" }, filter: {}, offset: 0, limit: 10 };
+
+interface Asked {
+  event: string;
+  payload: ViewOpen;
+  answer: (ack: Ack<ViewState>) => void;
+}
+
+/** A plain model of the gateway: a list, one view on it, and wires that may lose what is on them. */
+class Model implements ViewLink {
+  list: Row[] = [];
+  asked: Asked[] = [];
+  sent: { event: string; payload: unknown }[] = [];
+  timers: (() => void)[] = [];
+  seq = 0;
+  epoch = 1;
+  view: ViewOpen | null = null;
+  shown: Row[] = [];
+  readonly client = new ViewClient(this, "list");
+
+  request = (event: string, payload: object, answer: Asked["answer"]): void => {
+    this.asked.push({ event, payload: payload as ViewOpen, answer });
+  };
+  send = (event: string, payload: object): void => void this.sent.push({ event, payload });
+  now = (): number => 0;
+  later = (run: () => void): void => void this.timers.push(run);
+  random = (): number => 0.5;
+
+  private windowRows(): Row[] {
+    const { offset, limit } = this.view ?? QUERY;
+    return this.list.slice(offset, offset + limit);
+  }
+
+  answerNext(): void {
+    const next = this.asked.shift();
+    if (!next) return;
+    const { event, payload, answer } = next;
+    if (event === "view:sync" && this.view?.view !== payload.view) {
+      answer({ ok: false, error: { code: "not_found", message: "no such view" } });
+      return;
+    }
+    if (event !== "view:sync") this.view = payload;
+    if (event === "view:open") this.epoch += 1;
+    this.seq += 1;
+    this.shown = this.windowRows();
+    const have = new Map(payload.have ?? []);
+    answer({
+      ok: true,
+      epoch: this.epoch,
+      seq: this.seq,
+      total: this.list.length,
+      counts: {},
+      rows: this.shown.filter((row) => have.get(row.visitor) !== row.version),
+      order: this.shown.map((row) => row.visitor),
+    });
+  }
+
+  /** Sends what has changed in the window since the last message, unless the wire loses it. */
+  flush(lost: boolean): void {
+    if (!this.view) return;
+    const after = this.windowRows();
+    const before = new Map(this.shown.map((row) => [row.visitor, row]));
+    const kept = new Set(after.map((row) => row.visitor));
+    const order = this.shown.map((row) => row.visitor).filter((id) => kept.has(id));
+    const delta: ViewDelta = { view: this.view.view, epoch: this.epoch, prev: this.seq, seq: this.seq + 1 };
+    delta.remove = this.shown.map((row) => row.visitor).filter((id) => !kept.has(id));
+    delta.insert = [];
+    delta.update = [];
+    delta.move = [];
+    for (const [index, row] of after.entries()) {
+      const old = before.get(row.visitor);
+      if (!old) {
+        const pos = Math.min(index, order.length);
+        delta.insert.push([pos, row]);
+        order.splice(pos, 0, row.visitor);
+      } else if (old.version !== row.version) delta.update.push([row.visitor, row.version, { pages: row.pages }]);
+    }
+    for (const [index, row] of after.entries()) {
+      if (order[index] === row.visitor) continue;
+      order.splice(order.indexOf(row.visitor), 1);
+      order.splice(index, 0, row.visitor);
+      delta.move.push([row.visitor, index]);
+    }
+    this.seq += 1;
+    this.shown = after;
+    if (!lost) this.client.onDelta({ ...delta, total: this.list.length });
+  }
+
+  check(): void {
+    if (this.view) this.client.onCheck({ view: this.view.view, seq: this.seq, checksum: checksumOf(this.shown) });
+  }
+
+  reconnect(): void {
+    this.client.onDisconnected();
+    this.view = null;
+    this.asked = [];
+    this.client.onConnected();
+  }
+
+  settle(): void {
+    for (let round = 0; round < 20; round++) {
+      while (this.asked.length > 0) this.answerNext();
+      for (const run of this.timers.splice(0)) run();
+      this.flush(false);
+      this.check();
+    }
+  }
+}
+
+type Step =
+  | { do: "add" | "drop" | "touch" | "swap"; at: number }
+  | { do: "flush"; lost: boolean }
+  | { do: "answer" | "check" | "reconnect" | "reset" }
+  | { do: "scroll"; offset: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: fc.constantFrom("add", "drop", "touch", "swap" as const), at: fc.nat(40) }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("flush" as const), lost: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom("answer", "check" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("reconnect", "reset" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("scroll" as const), offset: fc.nat(15) }) },
+);
+
+function run(model: Model, action: Step, serial: number): void {
+  const { list } = model;
+  switch (action.do) {
+    case "add":
+      list.splice(action.at % (list.length + 1), 0, makeRow(`v${serial}`));
+      return;
+    case "drop":
+      list.splice(action.at, 1);
+      return;
+    case "touch": {
+      const row = list[action.at];
+      if (row) list[action.at] = { ...row, version: row.version + 1, pages: row.pages + 1 };
+      return;
+    }
+    case "swap": {
+      const [row] = list.splice(action.at, 1);
+      if (row) list.splice((action.at * 7) % (list.length + 1), 0, row);
+      return;
+    }
+    case "flush":
+      model.flush(action.lost);
+      return;
+    case "answer":
+      model.answerNext();
+      return;
+    case "check":
+      model.check();
+      return;
+    case "reconnect":
+      model.reconnect();
+      return;
+    case "reset":
+      if (model.view) model.client.onReset({ view: model.view.view, reason: "test" });
+      return;
+    case "scroll":
+      model.client.show({ ...QUERY, offset: action.offset });
+  }
+}
+
+describe("a live view", () => {
+  test("ends equal to the gateway, whatever was lost, late, cut or moved", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+        const model = new Model();
+        model.client.show(QUERY);
+        model.client.onConnected();
+        steps.forEach((action, serial) => run(model, action, serial));
+        model.settle();
+        const { window, shown, phase } = model.client.current();
+        expect(phase).toBe("live");
+        const offset = shown?.offset ?? -1;
+        expect(window?.rows).toEqual(model.list.slice(offset, offset + QUERY.limit));
+        expect(window?.total).toBe(model.list.length);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  function liveModel(count: number): Model {
+    const model = new Model();
+    model.list = Array.from({ length: count }, (_, i) => makeRow(`v${i}`));
+    model.client.show(QUERY);
+    model.client.onConnected();
+    model.answerNext();
+    return model;
+  }
+
+  test("every applied delta is acknowledged with its sequence", () => {
+    const model = liveModel(3);
+    model.list.pop();
+    model.flush(false);
+    expect(model.sent).toEqual([{ event: "view:ack", payload: { view: "list-1", seq: model.seq } }]);
+    expect(model.client.current().change.left.map(({ row, index }) => [row.visitor, index])).toEqual([["v2", 2]]);
+  });
+
+  test("a lost delta is mended by one view:sync that names what is held", () => {
+    const model = liveModel(2);
+    model.list.push(makeRow("late"));
+    model.flush(true);
+    model.list.push(makeRow("later"));
+    model.flush(false);
+    expect(model.asked.map(({ event }) => event)).toEqual(["view:sync"]);
+    expect(model.asked[0]?.payload.have).toEqual([["v0", 1], ["v1", 1]]);
+  });
+
+  test("a wrong checksum at the right sequence asks for the difference", () => {
+    const model = liveModel(2);
+    model.client.onCheck({ view: "list-1", seq: model.seq, checksum: 1 });
+    expect(model.asked.map(({ event }) => event)).toEqual(["view:sync"]);
+  });
+
+  test("after a reconnect the view is opened with the versions it shows", () => {
+    const model = liveModel(2);
+    model.reconnect();
+    expect(model.asked[0]).toMatchObject({ event: "view:open", payload: { have: [["v0", 1], ["v1", 1]] } });
+    expect(model.client.current().window?.rows).toHaveLength(2);
+  });
+
+  test("while a request is under way only the newest wish is kept", () => {
+    const model = liveModel(30);
+    for (const offset of [1, 2, 3, 4]) model.client.show({ ...QUERY, offset });
+    expect(model.asked).toHaveLength(1);
+    model.answerNext();
+    expect(model.asked.map(({ payload }) => payload.offset)).toEqual([4]);
+  });
+
+  test("another site closes the view and shows nothing of the old one", () => {
+    const model = liveModel(2);
+    model.client.show({ ...QUERY, site: "s_2" });
+    expect(model.sent.map(({ event }) => event)).toEqual(["view:close"]);
+    expect(model.client.current().window).toBeNull();
+    expect(model.asked[0]?.event).toBe("view:open");
+  });
+
+  test("a refusal for lack of rights is final until the connection is new", () => {
+    const model = new Model();
+    model.client.show(QUERY);
+    model.client.onConnected();
+    model.asked.shift()?.answer({ ok: false, error: { code: "forbidden", message: "no" } });
+    expect(model.client.current().phase).toBe("refused");
+    expect(model.timers).toHaveLength(0);
+    model.client.onConnected();
+    expect(model.asked[0]?.event).toBe("view:open");
+  });
+
+  test("another failure is tried again later", () => {
+    const model = new Model();
+    model.client.show(QUERY);
+    model.client.onConnected();
+    model.asked.shift()?.answer({ ok: false, error: { code: "timeout", message: "no answer" } });
+    expect(model.asked).toHaveLength(0);
+    model.timers.shift()?.();
+    expect(model.asked[0]?.event).toBe("view:open");
+  });
+});
