@@ -19,6 +19,8 @@ export default tseslint.config(
       ],
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
+      // Tells the React Compiler what to leave alone; it is not used here.
+      "react-hooks/incompatible-library": "off",
       // The data are guarded where they come in; `noUncheckedIndexedAccess` does the rest.
       "@typescript-eslint/no-non-null-assertion": "error",
     },

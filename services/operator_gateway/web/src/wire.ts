@@ -211,7 +211,8 @@ export interface Visit {
 
 export interface HistoryPage {
   visits: Visit[];
-  next?: string | null;
+  /** Goes back as `before`. */
+  next?: string | number | null;
 }
 
 /** `POST /api/v1/session`. */

@@ -69,7 +69,7 @@ export const list = new ViewClient(
       });
     },
     send: (event, payload) => connection?.send(event, payload),
-    now: () => performance.now(),
+    now: () => clock.now(),
     later: (run, ms) => void setTimeout(run, ms),
     random: Math.random,
   },
@@ -129,15 +129,20 @@ export function hurry(): void {
 function receive(name: string, payload: unknown): void {
   switch (name) {
     case "ready":
-      return onReady(payload as Ready);
+      onReady(payload as Ready);
+      return;
     case "view:delta":
-      return list.onDelta(payload as ViewDelta);
+      list.onDelta(payload as ViewDelta);
+      return;
     case "view:check":
-      return list.onCheck(payload as ViewCheck);
+      list.onCheck(payload as ViewCheck);
+      return;
     case "view:reset":
-      return list.onReset(payload as ViewReset);
+      list.onReset(payload as ViewReset);
+      return;
     case "operator:changed":
-      return onOperator(payload as OperatorChanged);
+      onOperator(payload as OperatorChanged);
+      return;
   }
 }
 

@@ -21,7 +21,7 @@ export interface ViewLink {
   /** The answer comes exactly once; a lost connection or a timeout is an answer with a code. */
   request(event: string, payload: object, answer: (ack: Ack<ViewState>) => void): void;
   send(event: string, payload: object): void;
-  /** Monotonic milliseconds. */
+  /** Milliseconds of a clock that does not step. */
   now(): number;
   later(run: () => void, ms: number): void;
   random(): number;
