@@ -15,6 +15,7 @@ import { SimulatedView } from "./view";
 const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2" };
 export const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const COOKIE = "foyer_session";
 const TOKEN = "development-only";
 
 export interface FakeOptions {
@@ -33,7 +34,6 @@ export class FakeGateway {
   failures = 0;
   private readonly views = new Map<Socket, Map<string, SimulatedView>>();
   private readonly timers: NodeJS.Timeout[] = [];
-  private signedIn = false;
 
   constructor(private readonly options: FakeOptions) {
     this.simulations = [new Simulation("s_9f8e7d6c", options.visitors), new Simulation("s_00000001", 0)];
@@ -129,13 +129,13 @@ export class FakeGateway {
     const path = new URL(request.url ?? "/", "http://host").pathname;
     response.setHeader("Content-Security-Policy", CSP);
     if (path === "/api/v1/session") await this.session(request, response);
-    else if (path === "/api/v1/me") json(response, this.signedIn ? 200 : 401, this.signedIn ? ME_ANSWER : { code: "unauthenticated" });
+    else if (path === "/api/v1/me") me(request, response);
     else await this.file(path, response);
   }
 
   private async session(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method === "DELETE") {
-      this.signedIn = false;
+      response.setHeader("Set-Cookie", `${COOKIE}=; Max-Age=0; Path=/`);
       json(response, 204, {});
       return;
     }
@@ -143,7 +143,7 @@ export class FakeGateway {
     for await (const chunk of request) body += String(chunk);
     const { password } = JSON.parse(body) as { password?: string };
     if (password !== "wrong") {
-      this.signedIn = true;
+      response.setHeader("Set-Cookie", `${COOKIE}=1; HttpOnly; SameSite=Strict; Path=/`);
       json(response, 200, { token: TOKEN, expires_at: Date.now() + 3_600_000, operator: ME, csrf: "csrf" });
       return;
     }
@@ -175,7 +175,7 @@ const SITES: Site[] = [
     role: "supervisor",
     primary_skill: "sales",
     secondary_skills: ["german"],
-    chat_limit: 3,
+    max_chats: 3,
   },
   { site: "s_00000001", name: "Bakery Lüneburg", skills: [{ skill: "general", name: "General" }] },
 ];
@@ -187,6 +187,11 @@ const ME_ANSWER = {
   collector_url: "https://collect.northwind.example",
   geoip: { attribution: "IP Geolocation by DB-IP", date: "2026-11" },
 };
+
+function me(request: IncomingMessage, response: ServerResponse): void {
+  const signedIn = request.headers.cookie?.includes(`${COOKIE}=1`) ?? false;
+  json(response, signedIn ? 200 : 401, signedIn ? ME_ANSWER : { code: "unauthenticated" });
+}
 
 function json(response: ServerResponse, status: number, body: object): void {
   const type = status >= 400 ? "application/problem+json" : "application/json";

@@ -137,7 +137,7 @@ export class Simulation {
     const left = Math.max(0, row.visits - 1 - before);
     const visits = Array.from({ length: Math.min(3, left) }, (_, i): Visit => {
       const started = row.visit_started_at - (before + i + 1) * 86_400_000 * 1.7;
-      const views = PAGES.slice(0, 2 + ((row.number + i) % 5)).map(([path, title], n) => ({ url: `https://www.northwind.example${path}`, title, started_at: started + n * 48_000, engaged_ms: 31_000 + n * 4_000 }));
+      const views = PAGES.slice(0, 2 + ((row.number + i) % 5)).map(([path, title], n) => ({ page: `${row.visitor}-${before + i}-${n}`, url: `https://www.northwind.example${path}`, title, started_at: started + n * 48_000, engaged_ms: 31_000 + n * 4_000 }));
       return {
         visit: `${row.visitor}-${before + i}`,
         started_at: started,

@@ -106,22 +106,26 @@ export interface ViewOpen {
   offset: number;
   limit: number;
   have?: Have;
+  /** The epoch that `have` came from. */
+  epoch?: string;
 }
 
 /** Answer to `view:open`, `view:move` and `view:sync`. With `order`, rows the client has are left out of `rows`. */
 export interface ViewState {
-  epoch: string | number;
+  epoch: string;
   seq: number;
   total: number;
   counts: Counts;
   rows: Row[];
   order?: string[] | null;
   server_time?: number;
+  /** The site is still being read: what is there follows as deltas. */
+  loading?: boolean;
 }
 
 export interface ViewDelta {
   view: string;
-  epoch: string | number;
+  epoch: string;
   prev: number;
   seq: number;
   total?: number | null;
@@ -164,7 +168,7 @@ export interface Site {
   role?: Role;
   primary_skill?: string | null;
   secondary_skills?: string[];
-  chat_limit?: number;
+  max_chats?: number;
 }
 
 export interface Operator {
@@ -193,7 +197,8 @@ export interface NavigationPage {
   url: string;
   title: string;
   started_at: number;
-  engaged_ms: number;
+  /** Left out when zero, as all defaults of a page view are. */
+  engaged_ms?: number;
   current?: boolean;
 }
 
@@ -205,7 +210,7 @@ export interface Visit {
   referrer?: string | null;
   pages: number;
   engaged_ms: number;
-  page_views: { url: string; title: string; started_at: number; engaged_ms: number }[];
+  page_views: NavigationPage[];
   device?: Device | null;
 }
 

@@ -53,7 +53,7 @@ class Model implements ViewLink {
     const have = new Map(payload.have ?? []);
     answer({
       ok: true,
-      epoch: this.epoch,
+      epoch: String(this.epoch),
       seq: this.seq,
       total: this.list.length,
       counts: {},
@@ -69,7 +69,7 @@ class Model implements ViewLink {
     const before = new Map(this.shown.map((row) => [row.visitor, row]));
     const kept = new Set(after.map((row) => row.visitor));
     const order = this.shown.map((row) => row.visitor).filter((id) => kept.has(id));
-    const delta: ViewDelta = { view: this.view.view, epoch: this.epoch, prev: this.seq, seq: this.seq + 1 };
+    const delta: ViewDelta = { view: this.view.view, epoch: String(this.epoch), prev: this.seq, seq: this.seq + 1 };
     delta.remove = this.shown.map((row) => row.visitor).filter((id) => !kept.has(id));
     delta.insert = [];
     delta.update = [];

@@ -5,7 +5,7 @@ import { applyDelta, checksumOf, fromState, type ViewWindow } from "../src/view/
 import type { Row, ViewDelta } from "../src/wire";
 import { makeRow } from "./rows";
 
-const windowOf = (rows: Row[], seq = 7): ViewWindow => ({ epoch: "e", seq, offset: 0, total: rows.length, counts: {}, rows });
+const windowOf = (rows: Row[], seq = 7): ViewWindow => ({ epoch: "e", seq, offset: 0, total: rows.length, counts: {}, rows, loading: false });
 const delta = (change: Partial<ViewDelta>): ViewDelta => ({ view: "v", epoch: "e", prev: 7, seq: 8, ...change });
 const ids = (window: ViewWindow): string[] => window.rows.map((row) => row.visitor);
 

@@ -91,7 +91,7 @@ export function start(): void {
   connection = new Connection(socketToken, {
     connected: () => {
       clock.distrust();
-      useLive.setState({ link: "live", unreachable: false });
+      useLive.setState({ link: "live", unreachable: false, colleagues: {} });
       list.onConnected();
     },
     disconnected: (final) => {
@@ -148,12 +148,12 @@ function receive(name: string, payload: unknown): void {
 
 function onReady(ready: Ready): void {
   clock.sample(ready.server_time);
-  useLive.setState({
+  // It comes again when rights change: what is known of the colleagues stays.
+  useLive.setState(({ state }) => ({
     operator: ready.operator,
     sites: ready.sites,
-    state: ready.operator.state ?? "online",
-    colleagues: {},
-  });
+    state: ready.operator.state ?? state,
+  }));
 }
 
 function onOperator(change: OperatorChanged): void {

@@ -32,14 +32,16 @@ export function VisitorGrid({ site }: { site: Site | null }) {
   const columns = useMemo(() => visibleColumns(hidden), [hidden]);
   const skills = useMemo(() => new Map(site?.skills.map(({ skill, name }) => [skill, name])), [site]);
   const height = ROW_HEIGHT[density];
-  const total = window?.total ?? FIRST_SKELETONS;
+  const total = window && !window.loading ? window.total : Math.max(window?.total ?? 0, FIRST_SKELETONS);
   const virtualizer = useVirtualizer({
     count: total,
     getScrollElement: () => scroller.current,
     estimateSize: () => height,
     overscan: OVERSCAN,
   });
-  useEffect(() => virtualizer.measure(), [virtualizer, height]);
+  useEffect(() => {
+    virtualizer.measure();
+  }, [virtualizer, height]);
   useMovingWindow(virtualizer.range, window ? total : null);
   useTopOnNewQuery(scroller);
   const onKeyDown = useGridKeys(total, (index) => virtualizer.scrollToIndex(index), pageOf(scroller, height));
@@ -57,33 +59,35 @@ export function VisitorGrid({ site }: { site: Site | null }) {
       aria-label={t("list.title")}
       aria-rowcount={total + 1}
       aria-colcount={columns.length}
-      aria-busy={window === null}
+      aria-busy={window === null || window.loading}
       aria-activedescendant={selected !== null && selectedIndex !== null ? rowId(selected) : undefined}
       onKeyDown={onKeyDown}
     >
-      <GridHead columns={columns} />
-      <div className="grid-body" role="rowgroup" style={{ height: virtualizer.getTotalSize() }}>
-        {leaving
-          .filter(({ index }) => inSight && index >= inSight.startIndex && index <= inSight.endIndex)
-          .map(({ key, row, index }) => (
-            <RowView key={key} row={row} index={index} top={index * height} columns={columns} skills={skills} selected={false} passing="left" />
-          ))}
-        {virtualizer.getVirtualItems().map(({ index }) => {
-          const row = at(index);
-          if (!row) return <SkeletonRow key={`s${index}`} index={index} top={index * height} columns={columns} />;
-          return (
-            <RowView
-              key={row.visitor}
-              row={row}
-              index={index}
-              top={index * height}
-              columns={columns}
-              skills={skills}
-              selected={row.visitor === selected}
-              passing={change.entered.has(row.visitor) ? "entered" : undefined}
-            />
-          );
-        })}
+      <div className="grid-width" role="presentation">
+        <GridHead columns={columns} />
+        <div className="grid-body" role="rowgroup" style={{ height: virtualizer.getTotalSize() }}>
+          {leaving
+            .filter(({ index }) => inSight && index >= inSight.startIndex && index <= inSight.endIndex)
+            .map(({ key, row, index }) => (
+              <RowView key={key} row={row} index={index} top={index * height} columns={columns} skills={skills} selected={false} passing="left" />
+            ))}
+          {virtualizer.getVirtualItems().map(({ index }) => {
+            const row = at(index);
+            if (!row) return <SkeletonRow key={`s${index}`} index={index} top={index * height} columns={columns} />;
+            return (
+              <RowView
+                key={row.visitor}
+                row={row}
+                index={index}
+                top={index * height}
+                columns={columns}
+                skills={skills}
+                selected={row.visitor === selected}
+                passing={change.entered.has(row.visitor) ? "entered" : undefined}
+              />
+            );
+          })}
+        </div>
       </div>
     </div>
   );
@@ -121,7 +125,9 @@ function useTopOnNewQuery(scroller: React.RefObject<HTMLDivElement | null>): voi
   const site = useQuery((query) => query.site);
   const filter = useQuery((query) => query.filter);
   const sort = usePreferences((state) => state.sort);
-  useEffect(() => scroller.current?.scrollTo({ top: 0 }), [scroller, site, filter, sort]);
+  useEffect(() => {
+    scroller.current?.scrollTo({ top: 0 });
+  }, [scroller, site, filter, sort]);
 }
 
 function pageOf(scroller: React.RefObject<HTMLDivElement | null>, height: number): () => number {

@@ -37,7 +37,7 @@ function Body({ site }: { site: Site | null }) {
   const { phase, window, error } = useListSnapshot();
   const filtered = useQuery((query) => Object.keys(query.filter).length > 0);
   if (phase === "refused") return <Refused code={error?.code ?? ""} />;
-  if (window?.total === 0 && site) return filtered ? <NothingMatches /> : <NoVisitors site={site} />;
+  if (window?.total === 0 && !window.loading && site) return filtered ? <NothingMatches /> : <NoVisitors site={site} />;
   return <VisitorGrid site={site} />;
 }
 

@@ -1,7 +1,7 @@
 /** Widths and looks of the list's columns. Widths are CSS variables, so that narrow lists can change them. */
 import { COLUMNS, type Column } from "../app/preferences";
 
-export const ROW_HEIGHT = { comfortable: 44, compact: 32 } as const;
+export const ROW_HEIGHT = { comfortable: 42, compact: 30 } as const;
 
 const NUMERIC: ReadonlySet<Column> = new Set(["visit_started_at", "chat_time", "wait_time", "pages"]);
 

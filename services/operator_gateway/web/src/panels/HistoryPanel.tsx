@@ -25,7 +25,7 @@ export function HistoryPanel({ site, row }: { site: string; row: Row }) {
   const next = older.visits.length > 0 ? older.next : first.value.next;
 
   async function more() {
-    const ack = await ask<HistoryPage>("visitor:history", { site, visitor: row.visitor, before: next });
+    const ack = await ask<HistoryPage>("visitor:history", { site, visitor: row.visitor, before: String(next) });
     if (ack.ok) setOlder((known) => ({ visits: [...known.visits, ...ack.visits], next: ack.next ?? null }));
     setError(ack.ok ? null : ack.error);
   }
@@ -73,10 +73,10 @@ function VisitItem({ visit, open }: { visit: Visit; open: boolean }) {
       </dl>
       <ol className="timeline">
         {visit.page_views.map((page) => (
-          <li key={`${page.started_at} ${page.url}`} className="timeline-item">
+          <li key={page.page} className="timeline-item">
             <div className="timeline-head">
               <bdi className="timeline-title">{page.title || t("panel.untitled")}</bdi>
-              <span className="timeline-time">{duration(page.engaged_ms)}</span>
+              <span className="timeline-time">{duration(page.engaged_ms ?? 0)}</span>
             </div>
             <div className="timeline-foot">
               <SafeLink address={page.url} />

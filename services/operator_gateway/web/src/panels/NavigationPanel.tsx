@@ -10,7 +10,8 @@ import { useAnswer } from "./useAnswer";
 /** The pages of this visit, newest first; asked for again whenever the row says that there is something new. */
 export function NavigationPanel({ site, row }: { site: string; row: Row }) {
   const { t } = useTranslation();
-  const version = `${row.pages} ${row.page?.url ?? ""}`;
+  const version = `${row.pages} ${row.page?.url ?? ""} ${row.activity}`;
+  // The activity too: with it starts or stops the time of the page in front.
   const answer = useAnswer<{ pages: NavigationPage[] }>("visitor:navigation", site, row.visitor, version);
   const pages = answer.value?.pages;
   if (!pages) return <PanelState error={answer.error} again={answer.again} />;
@@ -19,20 +20,28 @@ export function NavigationPanel({ site, row }: { site: string; row: Row }) {
   return (
     <ol className="timeline">
       {newest.map((page) => (
-        <PageItem key={page.page} page={page} />
+        <PageItem key={page.page} page={page} askedAt={answer.at} running={page.current === true && row.activity !== "away"} />
       ))}
     </ol>
   );
 }
 
-function PageItem({ page }: { page: NavigationPage }) {
+interface PageItemProps {
+  page: NavigationPage;
+  askedAt: number;
+  running: boolean;
+}
+
+function PageItem({ page, askedAt, running }: PageItemProps) {
   const { t, i18n } = useTranslation();
+  const engagedMs = page.engaged_ms ?? 0;
   return (
     <li className={page.current ? "timeline-item timeline-current" : "timeline-item"}>
       <div className="timeline-head">
         <bdi className="timeline-title">{page.title || t("panel.untitled")}</bdi>
         <span className="timeline-time" title={t("panel.engaged")}>
-          {page.current ? <Running page={page} /> : duration(page.engaged_ms)}
+          {page.current && <span className="now-mark">{t("panel.current")} </span>}
+          {running ? <Running engagedMs={engagedMs} askedAt={askedAt} /> : duration(engagedMs)}
         </span>
       </div>
       <div className="timeline-foot">
@@ -43,13 +52,7 @@ function PageItem({ page }: { page: NavigationPage }) {
   );
 }
 
-/** The gateway's number is as of its answer; the page in front goes on, at most as long as it is open. */
-function Running({ page }: { page: NavigationPage }) {
-  const { t } = useTranslation();
-  const open = useServerNow() - page.started_at;
-  return (
-    <>
-      <span className="now-mark">{t("panel.current")}</span> {duration(Math.max(page.engaged_ms, open))}
-    </>
-  );
+/** The gateway's number is as of its answer; the page in front has gone on since. */
+function Running({ engagedMs, askedAt }: { engagedMs: number; askedAt: number }) {
+  return <>{duration(engagedMs + Math.max(0, useServerNow() - askedAt))}</>;
 }

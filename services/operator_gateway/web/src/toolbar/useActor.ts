@@ -15,7 +15,7 @@ export function useActor(site: Site | null): Actor {
     state,
     chats,
     role: site?.role ?? null,
-    skills: primary ? [primary, ...(site.secondary_skills ?? [])] : null,
-    chatLimit: site?.chat_limit ?? null,
+    skills: primary && site.secondary_skills ? [primary, ...site.secondary_skills] : null,
+    chatLimit: site?.max_chats ?? null,
   };
 }

@@ -51,7 +51,7 @@ const NO_CHANGE: ViewChange = { entered: new Set(), left: [] };
 const FIRST_RETRY_MS = 400;
 const LAST_RETRY_MS = 10_000;
 /** Codes that another try will not change. */
-const FINAL_CODES = new Set(["forbidden", "unauthorized", "unauthenticated"]);
+const FINAL_CODES = new Set(["forbidden", "site_gone", "unauthorized", "unauthenticated"]);
 
 export class ViewClient {
   private snapshot: ViewSnapshot = {
@@ -156,7 +156,9 @@ export class ViewClient {
     this.openedAs = null;
     this.generation += 1;
     this.busy = false;
-    this.pump();
+    if (FINAL_CODES.has(reset.reason)) this.publish({ phase: "refused", error: { code: reset.reason, message: "" } });
+    else if (reset.reason === "overloaded") this.pause();
+    else this.pump();
   }
 
   private resync(): void {
@@ -187,11 +189,12 @@ export class ViewClient {
   }
 
   private ask(event: "view:open" | "view:move" | "view:sync", query: ViewQuery, view: string): void {
-    const rows = this.holdNothing ? [] : (this.snapshot.window?.rows ?? []);
+    const { window } = this.snapshot;
+    const rows = this.holdNothing ? [] : (window?.rows ?? []);
     const held = new Map(rows.map((row) => [row.visitor, row]));
-    const have = haveOf(rows);
-    const payload: ViewOpen | { view: string; have: typeof have } =
-      event === "view:sync" ? { view, have } : { view, ...query, ...(have.length > 0 ? { have } : {}) };
+    const claim = window && rows.length > 0 ? { have: haveOf(rows), epoch: window.epoch } : {};
+    const payload: ViewOpen | Pick<ViewOpen, "view" | "have" | "epoch"> =
+      event === "view:sync" ? { view, ...claim } : { view, ...query, ...claim };
     const generation = this.generation;
     this.busy = true;
     this.mustSync = false;
@@ -229,6 +232,11 @@ export class ViewClient {
     if (event !== "view:sync" || error.code === "not_found") this.openedAs = null;
     else this.mustSync = true;
     this.publish({ error });
+    this.pause();
+  }
+
+  /** Waits before the next request, longer each time; full half of it is chance, so that many do not come at once. */
+  private pause(): void {
     this.failures += 1;
     const generation = this.generation;
     const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (this.failures - 1));

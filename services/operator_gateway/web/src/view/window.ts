@@ -6,13 +6,15 @@ import type { Counts, Have, Row, ViewDelta, ViewState } from "../wire";
 import { crc32 } from "./crc32";
 
 export interface ViewWindow {
-  readonly epoch: string | number;
+  readonly epoch: string;
   readonly seq: number;
   /** Index of the first row within the whole sorted list. */
   readonly offset: number;
   readonly total: number;
   readonly counts: Counts;
   readonly rows: readonly Row[];
+  /** The gateway still reads the site: an empty list does not mean that nobody is there. */
+  readonly loading: boolean;
 }
 
 /** A delta either fits, is about something that is over (`old`), or does not follow what we have (`gap`). */
@@ -32,6 +34,7 @@ export function applyDelta(window: ViewWindow, delta: ViewDelta): DeltaResult {
       total: delta.total ?? window.total,
       counts: delta.counts ?? window.counts,
       rows,
+      loading: false,
     },
   };
 }
@@ -94,7 +97,7 @@ export function fromState(state: ViewState, offset: number, held: ReadonlyMap<st
       rows.push(row);
     }
   }
-  return { epoch, seq, total, counts, rows, offset };
+  return { epoch, seq, total, counts, rows, offset, loading: state.loading ?? false };
 }
 
 export function haveOf(rows: readonly Row[]): Have {
