@@ -57,7 +57,7 @@ def steps() -> list[Step]:
             (),
             install_python,
         ),
-        Step("Node", lambda: os.environ["PATH"] + _hash_of([ROOT / "requirements-node.lock"]), (), provide_node),
+        Step("Node", lambda: _node_found() + _hash_of([ROOT / "requirements-node.lock"]), (), provide_node),
         Step("Web packages", lambda: _hash_of(_web_manifests()), (ROOT / "node_modules",), install_web),
     ]
     for workspace in _workspaces():
@@ -113,6 +113,13 @@ def node_is_new_enough() -> bool:
         return False
     answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, env=_environment())
     return answer.returncode == 0 and int(answer.stdout.strip().lstrip("v").split(".")[0] or 0) >= OLDEST_NODE
+
+
+def _node_found() -> str:
+    """Which `node` and `npm` our path leads to: another one is looked at again."""
+    path = _environment()["PATH"]
+    found = [shutil.which(name, path=path) for name in ("node", "npm")]
+    return " ".join(f"{file} {Path(file).stat().st_mtime_ns}" for file in found if file)
 
 
 def install_web() -> None:

@@ -1,8 +1,10 @@
 """Set-up does what changed and nothing else, and says clearly what is wrong."""
 
 import fcntl
+import re
 import sys
 import threading
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,13 @@ def test_lock_has_hashes_and_names_no_registry(lock: str) -> None:
 
 def test_web_lock_names_no_registry() -> None:
     assert '"resolved": "http' not in (bootstrap.ROOT / "package-lock.json").read_text()
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-local.lock", "requirements-dev.lock"])
+def test_every_dependency_is_locked(lock: str) -> None:
+    project = tomllib.loads((bootstrap.ROOT / "pyproject.toml").read_text())
+    groups = {"requirements-local.lock": ["local"], "requirements-dev.lock": ["local", "dev"]}.get(lock, [])
+    wanted = [*project["project"]["dependencies"], *(name for group in groups for name in project["dependency-groups"][group])]
+    locked = {line.split("==")[0] for line in (bootstrap.ROOT / lock).read_text().splitlines() if "==" in line}
+    names = {re.split(r"[\[<>=;~! ]", name)[0].lower() for name in wanted if isinstance(name, str)}
+    assert names <= locked, "run `make lock`"
