@@ -87,6 +87,8 @@ def install_python() -> None:
     """Exactly the locked packages, each checked against its hash."""
     uv = shutil.which("uv") or str(BIN / "uv")
     if not Path(uv).exists():
+        if not list(VENV.glob("lib/python*/site-packages/pip")):  # uv made this environment, and has gone since
+            _call(str(BIN / "python"), "-m", "ensurepip")
         pip = (str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         _call(*pip, "--require-hashes", "-r", str(ROOT / "requirements-uv.lock"))
     _install_locked(uv, ROOT / "requirements-dev.lock")

@@ -139,7 +139,9 @@ def test_web_lock_names_no_registry() -> None:
 def test_every_dependency_is_locked(lock: str) -> None:
     project = tomllib.loads((bootstrap.ROOT / "pyproject.toml").read_text())
     groups = {"requirements-local.lock": ["local"], "requirements-dev.lock": ["local", "dev"]}.get(lock, [])
-    wanted = [*project["project"]["dependencies"], *(name for group in groups for name in project["dependency-groups"][group])]
+    wanted = project["project"]["dependencies"] + [
+        name for group in groups for name in project["dependency-groups"][group]
+    ]
     locked = {line.split("==")[0] for line in (bootstrap.ROOT / lock).read_text().splitlines() if "==" in line}
     names = {re.split(r"[\[<>=;~! ]", name)[0].lower() for name in wanted if isinstance(name, str)}
     assert names <= locked, "run `make lock`"
