@@ -37,7 +37,7 @@ def build(settings: PresenceSettings, *, clock: Clock | None = None) -> Service:
         clock=clock or SystemClock(),
         step=PresenceStep(Visitors(clients), directory, metrics.report),
     )
-    metrics.watch(owner.stats, owner.holds)
+    metrics.watch(owner, partitions)
     health.require("redis", lambda: None if owner.connected else "not connected")
 
     async def start() -> None:

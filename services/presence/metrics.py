@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from shared.domain.partitions import Partition
-from shared.storage.owner import OwnerStats
+from shared.domain.partitions import Partition, Partitions
+from shared.storage.owner import PartitionOwner
 
 OUTCOMES = ("accepted", "duplicate", "unknown_site", "disabled_site")
 BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -36,18 +36,19 @@ class Metrics:
         self._batches.observe(entries)
         self._live.setdefault(partition, {}).update(live)
 
-    def watch(self, stats: OwnerStats, holds: Callable[[Partition], bool]) -> None:
-        """Show the owner's own counts; `holds` tells which partitions are this instance's."""
+    def watch(self, owner: PartitionOwner, partitions: Partitions) -> None:
+        """Show the partition loop's own figures."""
+        stats = owner.stats
 
         def gauge(name: str, text: str, value: Callable[[], float]) -> None:
             Gauge(f"foyer_presence_{name}", text, registry=self._registry).set_function(value)
 
-        gauge("owned_partitions", "Partitions held by this instance", lambda: stats.owned)
+        gauge("owned_partitions", "Partitions held by this instance", lambda: sum(map(owner.holds, partitions.all())))
         gauge("lag_seconds", "Age of the last entry processed, when it was", lambda: stats.oldest_ms / 1000)
         gauge("parked_entries", "Entries put aside because they could not be processed", lambda: stats.parked)
         gauge("fenced_commits", "Commits refused because the partition had a new owner", lambda: stats.fenced)
         gauge(
             "live_visitors",
             "Visitors on the sites of this instance's partitions, of sites heard of since it took them",
-            lambda: sum(sum(sites.values()) for partition, sites in self._live.items() if holds(partition)),
+            lambda: sum(sum(sites.values()) for partition, sites in self._live.items() if owner.holds(partition)),
         )
