@@ -47,8 +47,8 @@ class FixedSites:
         return True
 
 
-def owner_of(clients: Clients, instance: str, clock: Clock, sites: FixedSites, lease_ms: int = 600) -> PartitionOwner:
-    """Presence's loop as the service runs it, with a short lease."""
+def owner_of(clients: Clients, instance: str, clock: Clock, sites: FixedSites, lease_ms: int = 2_000) -> PartitionOwner:
+    """Presence's loop as the service runs it, with a lease of two heartbeats."""
     step = PresenceStep(Visitors(clients), sites, lambda *_: None)
     return PartitionOwner(
         clients,
