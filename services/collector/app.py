@@ -70,7 +70,7 @@ class Collector:
         )
         # A restarted collector is another one: channels of the one before are gone.
         self.intake = Intake(rules, self.appender, clock, self.outcomes, f"c_{secrets.token_hex(6)}")
-        self.liveness = Liveness(self.intake, self.outcomes)
+        self.liveness = Liveness(self.intake, self.outcomes, settings.alive_s)
         self.departures = Departures(self.intake, self.outcomes)
         self.scripts = Scripts(settings.static)
         self._trusted = settings.trusted

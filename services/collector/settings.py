@@ -63,6 +63,9 @@ class CollectorSettings:
     heartbeat_s: float = setting(
         "COLLECTOR_HEARTBEAT_S", 25.0, help="seconds between pings on a live channel", minimum=0.1
     )
+    alive_s: float = setting(
+        "COLLECTOR_ALIVE_S", 10.0, help="seconds between signs of life to presence", minimum=0.05, maximum=12
+    )
     log_level: str = setting("LOG_LEVEL", "INFO", help="DEBUG, INFO, WARNING or ERROR")
 
     def __post_init__(self) -> None:

@@ -36,7 +36,7 @@ def clean_address(address: str) -> str | None:
 def sender_origin(origin: str | None, referer: str | None) -> str | None:
     """The origin that a request names: its Origin header, or else its Referer's origin. `null` is none."""
     if origin is not None:
-        return origin if origin != "null" else None
+        return origin if origin not in ("", "null") else None
     match = _ORIGIN.match(referer or "")
     return match[1].lower() if match else None
 

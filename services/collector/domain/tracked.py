@@ -95,13 +95,14 @@ def track(batch: Readable, sender: Sender, received_ms: int) -> TrackedBatch:
     sent = batch.head.sent
     rejected = list(batch.rejected)
     taken: list[Tracked] = []
-    landing: Event | None = None
+    landing: Event | None = None  # the first page view tells how the visitor came here
+    landing_url = ""
     for position, event in enumerate(batch.events):
         outcome = _tracked(event, sent, received_ms)
         if isinstance(outcome, Tracked):
             taken.append(outcome)
             if landing is None and event.type == "page":
-                landing = event
+                landing, landing_url = event, outcome.url
         else:
             i = batch.indexes[position] if batch.indexes is not None else position
             rejected.append(Rejected(i, outcome.pointer, outcome.code))
@@ -111,7 +112,7 @@ def track(batch: Readable, sender: Sender, received_ms: int) -> TrackedBatch:
     client = None
     if landing is not None:
         browser = sender.browser
-        client = Client(browser.country, landing.lang or browser.lang, browser.device, campaign_of(landing.url or ""))
+        client = Client(browser.country, landing.lang or browser.lang, browser.device, campaign_of(landing_url))
     entry = TabEvents(
         sender.site,
         sender.visitor,

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from services.collector.contact import Contacts
 from services.collector.domain.body import checked_text, decoded, pointer_error
@@ -30,13 +30,13 @@ class Forget(msgspec.Struct, frozen=True):
     token: TokenText = UNSET
 
 
-class PublicSite(msgspec.Struct, frozen=True, omit_defaults=True):
+class PublicSite(msgspec.Struct, frozen=True):
     """What a page may know of its site. `online` is left out while nobody knows."""
 
     key: str
-    consent: bool = msgspec.field(default=False)
+    consent: bool
     theme: dict[str, Any] = {}
-    online: bool | None = None
+    online: bool | UnsetType = UNSET
 
 
 class Beacons:

@@ -43,7 +43,11 @@ def descriptors() -> int:
 class _Connection(RequestHandler):
     """aiohttp's connection, with our way of answering what is not valid HTTP."""
 
-    __slots__ = ()
+    __slots__ = ("_outcomes",)
+
+    def __init__(self, server: EdgeServer, outcomes: Outcomes, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._outcomes = outcomes
 
     def handle_error(
         self,
@@ -57,6 +61,7 @@ class _Connection(RequestHandler):
             raise ConnectionError("the answer has begun already")
         answer = problem(Refusal("bad_request" if status < 500 else "internal"))
         answer.force_close()
+        self._outcomes.answer("broken", answer.status)
         return answer
 
 
@@ -95,7 +100,7 @@ class EdgeServer(web.Server):
 
     def __call__(self) -> RequestHandler:
         """aiohttp calls this for each accepted connection."""
-        return _Connection(self, loop=self._loop, **self._options)
+        return _Connection(self, self._outcomes, loop=self._loop, **self._options)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Count the connection in; make room or turn it away when a cap is reached."""

@@ -20,7 +20,6 @@ from shared.domain.partitions import Partition
 
 log = structlog.get_logger()
 
-ALIVE_EVERY_S = 10.0  # presence gives a silent collector's visitors time to reconnect; this fits several times
 MAX_WAITING = 100_000  # departures during an outage: more than the connections that one process can hold
 GROUP = 500
 RETRY_S = 1.0
@@ -108,20 +107,19 @@ class Departures:
 class Liveness:
     """Counts the attached channels of each partition and says that they are alive."""
 
-    def __init__(self, intake: Intake, outcomes: Outcomes, every_s: float = ALIVE_EVERY_S) -> None:
+    def __init__(self, intake: Intake, outcomes: Outcomes, every_s: float) -> None:
         self._intake = intake
         self._outcomes = outcomes
         self._every_s = every_s
         self._attached: Counter[Partition] = Counter()
         self._a_site: dict[Partition, str] = {}
 
-    def attach(self, site: str) -> bool:
-        """Count a channel in; True if it is the first one of its partition."""
+    def attach(self, site: str) -> None:
+        """Count a channel in."""
         partition = self._intake.partition(site)
         self._attached[partition] += 1
         self._a_site[partition] = site  # names the partition to the intake
         self._outcomes.channels.inc()
-        return self._attached[partition] == 1
 
     def detach(self, site: str) -> None:
         """Count a channel out."""
