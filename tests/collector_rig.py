@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from shared.runtime.service import Running, running
 from shared.storage import keys
 from shared.storage.clients import Clients
 from shared.storage.directory_store import DirectoryStore
+from shared.storage.faults import Unavailable
 
 SITE, ORIGIN = "s_9f8e7d6c", "https://shop.example"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -44,6 +46,11 @@ def event(kind: str = "page", n: int = 1, **fields: Any) -> dict[str, Any]:
 def batch(*events: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """A valid batch of `events` (one page view, if none is given) without a visitor; fields may be overwritten."""
     return {"site": SITE, "tab": new_id(), "sent": 2000, "events": list(events) or [event()], **fields}
+
+
+def pixel_path(body: Any) -> str:
+    """Path of the picture that carries `body`."""
+    return "/v1/e.gif?d=" + base64.urlsafe_b64encode(json.dumps(body).encode()).decode().rstrip("=")
 
 
 @dataclass
@@ -102,7 +109,12 @@ class CollectorRig:
     async def entries(self, site: str = SITE) -> list[InEntry]:
         """What is in the input stream of the site's partition."""
         name = keys.stream("in", Partitions(16).of(site))
-        found = await self.clients.call("XRANGE", name, "-", "+")
+        while True:
+            try:
+                found = await self.clients.call("XRANGE", name, "-", "+")
+                break
+            except Unavailable:  # a test's server has just been started again
+                await asyncio.sleep(0.01)
         return [decode_in(fields[b"d"]) for _, fields in found]
 
     async def metric(self, name: str) -> float:

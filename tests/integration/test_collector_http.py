@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from shared.contracts.streams import ForgetVisitor, TabEvents
 from shared.storage.clients import Clients
 from shared.storage.directory_store import DirectoryStore
-from tests.collector_rig import ORIGIN, SITE, CollectorRig, batch, collector, event, make_site, new_id
+from tests.collector_rig import ORIGIN, SITE, CollectorRig, batch, collector, event, make_site, new_id, pixel_path
 from tests.eventually import eventually
 
 GONE = "s_0000gone"
@@ -272,10 +271,6 @@ async def test_what_a_page_claims_about_itself_is_ignored(rig: CollectorRig) -> 
     assert (entry.client.country, entry.client.device.browser, entry.client.lang) == ("", "Firefox", "de-AT")
     assert entry.received_ms > 1_700_000_000_000
     assert entry.anonymous
-
-
-def pixel_path(body: Any) -> str:
-    return "/v1/e.gif?d=" + base64.urlsafe_b64encode(json.dumps(body).encode()).decode().rstrip("=")
 
 
 async def test_the_pixel_takes_a_batch(rig: CollectorRig) -> None:

@@ -93,7 +93,7 @@ def _is_json(body: bytes) -> bool:
     """Whether it is JSON; what is too deep for the decoder itself counts as such."""
     try:
         msgspec.json.decode(body)
-    except RecursionError:
+    except (RecursionError, msgspec.ValidationError):  # a number of thousands of digits is JSON, too
         return True
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
