@@ -263,7 +263,7 @@ async def test_a_crawler_gets_204_and_is_counted_but_not_stored(rig: CollectorRi
 
 
 async def test_what_a_page_claims_about_itself_is_ignored(rig: CollectorRig) -> None:
-    claims = {"ip": "8.8.8.8", "ua": "Nokia", "country": "AQ", "received_ms": 1, "anonymous": False}
+    claims: dict[str, Any] = {"ip": "8.8.8.8", "ua": "Nokia", "country": "AQ", "received_ms": 1, "anonymous": False}
     await rig.post(batch(event(**claims), **claims), {"Accept-Language": "de-AT,de;q=0.9"})
     [entry] = await rig.entries()
     assert isinstance(entry, TabEvents)

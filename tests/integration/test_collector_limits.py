@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ async def test_a_body_that_never_ends_is_answered_408_and_closed(rig: CollectorR
     assert await rig.metric('foyer_collector_inputs_total{channel="http",outcome="timeout"}') == 1
 
 
-BROKEN = {
+BROKEN: dict[str, str | bytes] = {
     "not HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "two lengths": f"POST /v1/e HTTP/1.1\r\n{HEAD}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
     "length and chunked": f"POST /v1/e HTTP/1.1\r\n{HEAD}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
@@ -171,7 +172,7 @@ async def test_invented_visitors_of_one_address_are_bounded(clients: Clients, re
 async def test_only_a_trusted_proxy_may_name_the_address(clients: Clients, redis_url: str) -> None:
     await make_site(clients)
     forged = {"X-Forwarded-For": "203.0.113.7"}
-    rate = {"address_per_s": 0.001, "address_burst": 1}
+    rate: dict[str, Any] = {"address_per_s": 0.001, "address_burst": 1}
     async with collector(clients, redis_url, **rate) as rig:
         assert (await rig.post(batch(), forged)).status == 204
         assert (await rig.post(batch(), {"X-Forwarded-For": "203.0.113.8"})).status == 429

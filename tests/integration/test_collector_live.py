@@ -257,7 +257,7 @@ async def test_draining_sends_every_visitor_elsewhere_and_reports_it(clients: Cl
 
 async def test_channels_are_capped_for_each_address(clients: Clients, redis_url: str) -> None:
     await make_site(clients)
-    trusted = {"trusted_proxies": "127.0.0.0/8", "max_per_address": 2}
+    trusted: dict[str, Any] = {"trusted_proxies": "127.0.0.0/8", "max_per_address": 2}
     async with collector(clients, redis_url, **trusted) as rig:
         forwarded = {"X-Forwarded-For": "203.0.113.9"}
         async with rig.live(**forwarded), rig.live(**forwarded):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.geoip import METADATA_MARKER, SEPARATOR, Uint, encoded
+from deploy.geoip import METADATA_MARKER, SEPARATOR, Uint, Value, encoded
 from services.collector.countries import Countries
 from services.collector.domain.peers import parse_address
 
@@ -23,7 +23,8 @@ def database(code: str, kind: str = "Test-Country") -> bytes:
         onward = position + 1 if position + 1 < nodes else nodes + len(SEPARATOR)
         pair = (onward, nodes) if bit == "0" else (nodes, onward)  # `nodes` means: not in the database
         tree += b"".join(record.to_bytes(3, "big") for record in pair)
-    metadata = {
+    record: dict[str, Value] = {"country": {"iso_code": code}}
+    metadata: dict[str, Value] = {
         "binary_format_major_version": Uint(16, 2),
         "binary_format_minor_version": Uint(16, 0),
         "build_epoch": Uint(64, 1),
@@ -34,7 +35,7 @@ def database(code: str, kind: str = "Test-Country") -> bytes:
         "node_count": Uint(32, nodes),
         "record_size": Uint(16, 24),
     }
-    return tree + SEPARATOR + encoded({"country": {"iso_code": code}}) + METADATA_MARKER + encoded(metadata)
+    return tree + SEPARATOR + encoded(record) + METADATA_MARKER + encoded(metadata)
 
 
 @pytest.fixture
