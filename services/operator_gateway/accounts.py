@@ -1,10 +1,13 @@
-"""What may be done to sites, skills and accounts: pure rules that the HTTP API and the command line share.
+"""What may be done to sites, skills and accounts: rules without I/O that the HTTP API and the command line share.
 
 Functions take frozen records and give new ones, or a :class:`Rejected` that says what is wrong where.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import re
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -16,6 +19,9 @@ from shared.contracts.sites import ROLE_RANK, Membership, Operator, Role, Site, 
 MAX_SKILLS = 200
 MAX_MEMBERSHIPS = 500
 MAX_ORIGINS = 50
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
+# What no origin contains, though a lenient parser would drop it or stop there.
+_NOT_IN_ORIGINS = re.compile(r"[\s\x00-\x1f\x7f?#*%\\]")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -28,20 +34,43 @@ class Rejected:
     pointer: str = ""
 
 
+def new_site_key() -> str:
+    """A site key: public, so short is enough; a taken one is noticed on writing."""
+    return f"s_{secrets.token_hex(4)}"
+
+
+def new_operator_id() -> str:
+    """An operator's id."""
+    return f"o_{secrets.token_hex(6)}"
+
+
+def new_password() -> str:
+    """A password of 96 random bits."""
+    return secrets.token_urlsafe(12)
+
+
 def normal_origin(text: str) -> str | None:
     """The origin as browsers write it (lower case, no default port, punycode), or None if it is none."""
+    text = text.strip(" ")
+    if _NOT_IN_ORIGINS.search(text):
+        return None
     try:
-        parts = urlsplit(text.strip())
-        host, port = parts.hostname, parts.port
-        if parts.scheme not in DEFAULT_PORTS or not host or parts.path not in ("", "/") or parts.username is not None:
-            return None
-        if parts.query or parts.fragment or "?" in text or "#" in text or "*" in host or "%" in host:
-            return None
-        ascii_host = f"[{host}]" if ":" in host else host.encode("idna").decode("ascii").lower()
+        parts = urlsplit(text)
+        host, port = _normal_host(parts.hostname or ""), parts.port
     except (ValueError, UnicodeError):
         return None
+    if host is None or parts.scheme not in DEFAULT_PORTS or parts.path not in ("", "/") or "@" in parts.netloc:
+        return None
     suffix = "" if port is None or port == DEFAULT_PORTS[parts.scheme] else f":{port}"
-    return f"{parts.scheme}://{ascii_host}{suffix}"
+    return f"{parts.scheme}://{host}{suffix}"
+
+
+def _normal_host(host: str) -> str | None:
+    """Name or address in the browser's form. Raises ValueError or UnicodeError."""
+    if ":" in host:
+        return f"[{ipaddress.IPv6Address(host).compressed}]"
+    name = host.encode("idna").decode("ascii").lower()
+    return name if _HOST.fullmatch(name) else None
 
 
 def normal_origins(texts: Sequence[str], pointer: str = "/origins") -> tuple[str, ...] | Rejected:
@@ -59,9 +88,20 @@ def normal_origins(texts: Sequence[str], pointer: str = "/origins") -> tuple[str
     return tuple(origins)
 
 
+def includes(role: Role, least: Role) -> bool:
+    """Whether `role` has the rights of `least`."""
+    return ROLE_RANK[role] >= ROLE_RANK[least]
+
+
 def has_role(membership: Membership | None, least: Role) -> bool:
     """Whether these rights include those of `least`."""
-    return membership is not None and ROLE_RANK[membership.role] >= ROLE_RANK[least]
+    return membership is not None and includes(membership.role, least)
+
+
+def role_on(operator: Operator, site: str) -> Role | None:
+    """What the operator is on `site` as far as administration goes: an owner is an admin everywhere."""
+    member = operator.membership(site)
+    return "admin" if operator.owner else member.role if member else None
 
 
 def may_manage_account(actor: Operator, account: Operator) -> bool:
@@ -71,7 +111,9 @@ def may_manage_account(actor: Operator, account: Operator) -> bool:
     """
     if actor.owner or actor.operator == account.operator:
         return True
-    return not account.owner and all(has_role(actor.membership(m.site), "admin") for m in account.memberships)
+    if account.owner or not account.memberships:  # who works nowhere is nobody's to manage but an owner's
+        return False
+    return all(has_role(actor.membership(m.site), "admin") for m in account.memberships)
 
 
 def add_skill(site: Site, skill: Skill) -> Site | Rejected:

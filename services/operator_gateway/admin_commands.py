@@ -6,7 +6,6 @@ Every command gives a plain value: the lines of a list, or one record.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -43,21 +42,6 @@ class Given:
     """A password from the caller, or None to make one and show it once."""
 
     password: str | None = None
-
-
-def new_site_key() -> str:
-    """A site key: public, so short is enough; a taken one is noticed on writing."""
-    return f"s_{secrets.token_hex(4)}"
-
-
-def new_operator_id() -> str:
-    """An operator's id."""
-    return f"o_{secrets.token_hex(6)}"
-
-
-def new_password() -> str:
-    """A password of 96 random bits."""
-    return secrets.token_urlsafe(12)
 
 
 def public(record: Site | Operator) -> Answer:
@@ -107,7 +91,7 @@ class Admin:
         """A new site; `admin` (e-mail or id) becomes its admin."""
         account = await self._operator(admin) if admin else None
         site = Site(
-            site=new_site_key(),
+            site=accounts.new_site_key(),
             name=_field(Site, "name", name),
             origins=_must(accounts.normal_origins(origins)),
             created_at=self._clock.now_ms(),
@@ -171,7 +155,7 @@ class Admin:
         """A new account, without rights on any site yet. A password that was made here is in the answer."""
         password = _checked_password(given)
         operator = Operator(
-            operator=new_operator_id(),
+            operator=accounts.new_operator_id(),
             email=_field(Operator, "email", email.strip()),
             name=_field(Operator, "name", name),
             owner=owner,
@@ -285,7 +269,7 @@ def _field(struct: type[msgspec.Struct], name: str, value: Any) -> Any:
 
 def _checked_password(given: Given) -> str:
     if given.password is None:
-        return new_password()
+        return accounts.new_password()
     if not MIN_PASSWORD <= len(given.password) <= MAX_PASSWORD:
         raise AdminError(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
     return given.password

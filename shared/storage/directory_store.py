@@ -92,6 +92,15 @@ class DirectoryStore:
         stored = await self._clients.call("HGET", keys.DIRECTORY_SECRETS, operator)
         return stored.decode() if stored else ""
 
+    async def credentials(self, email: str) -> tuple[Operator | None, str]:
+        """Who logs in with this address, and the password hash. One round trip, known or unknown."""
+        record, secret = await self._clients.script(
+            "directory_credentials",
+            [keys.DIRECTORY_EMAILS, keys.DIRECTORY_OPERATORS, keys.DIRECTORY_SECRETS],
+            [fold_email(email)],
+        )
+        return (decode_operator(split_record(record)) if record else None), secret.decode()
+
     async def create_site(self, site: Site) -> Written[Site] | Refused:
         """Store a new site; `stale_version` if the key is taken."""
         return await self._put(site, None)

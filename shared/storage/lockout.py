@@ -65,6 +65,13 @@ class Lockout:
         pair, account, at = _counters(email, address)
         await self._clients.pipeline([("DEL", pair), ("DEL", account), ("HINCRBY", at, "n", -1), ("HDEL", at, "until")])
 
+    async def withdraw(self, email: str, address: str) -> None:
+        """Take an attempt back that was not looked at."""
+        counters = _counters(email, address)
+        await self._clients.pipeline(
+            [command for key in counters for command in (("HINCRBY", key, "n", -1), ("HDEL", key, "until"))]
+        )
+
 
 def _counters(email: str, address: str) -> list[str]:
     account, network = fold_email(email), _network(address)

@@ -1,0 +1,51 @@
+"""What the API's handlers work with, made once by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from services.operator_gateway.passwords import Passwords
+from shared.contracts.control import MAX_BODY_BYTES, Attribution
+from shared.runtime.clock import Clock
+from shared.storage.directory import Directory
+from shared.storage.directory_store import DirectoryStore
+from shared.storage.lockout import Lockout
+from shared.storage.sessions import Sessions
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes and deadlines of a request."""
+
+    body_bytes: int = MAX_BODY_BYTES
+    body_s: float = 10.0
+
+
+def peer_address(request: web.Request) -> str:
+    """The address of the connection; behind proxies the composition root passes something wiser."""
+    return request.remote or "unknown"
+
+
+def is_secure(request: web.Request) -> bool:
+    """Whether the browser's side speaks TLS, as far as this process can see."""
+    return request.secure
+
+
+@dataclass(frozen=True)
+class ApiContext:
+    """`collector_url` is where websites load the tracker from; `client_address` feeds the lock-out."""
+
+    directory: Directory
+    store: DirectoryStore
+    sessions: Sessions
+    passwords: Passwords
+    lockout: Lockout
+    clock: Clock
+    collector_url: str = ""
+    geoip: Attribution | None = None
+    client_address: Callable[[web.Request], str] = peer_address
+    secure: Callable[[web.Request], bool] = is_secure
+    limits: Limits = field(default_factory=Limits)
