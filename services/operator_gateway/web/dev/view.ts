@@ -17,7 +17,7 @@ function keyOf(row: Row, by: ViewOpen["sort"]["by"]): Key {
     case "page":
       return row.page?.title.toLowerCase() ?? "";
     case "visit_started_at":
-      return -row.visit_started_at;
+      return row.visit_started_at;
     case "pages":
       return row.pages;
     default:

@@ -232,8 +232,9 @@ export interface SessionAnswer {
 export interface Me {
   operator: Operator;
   csrf: string;
-  /** A fresh token for the socket. */
+  /** Opens one socket. */
   token?: string;
+  sites?: Site[];
   collector_url?: string;
   geoip?: { attribution: string; date?: string | null } | null;
 }

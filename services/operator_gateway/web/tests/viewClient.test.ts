@@ -100,16 +100,18 @@ class Model implements ViewLink {
   reconnect(): void {
     this.client.onDisconnected();
     this.view = null;
-    this.asked = [];
+    const lost = this.asked.splice(0);
     this.client.onConnected();
+    // A socket answers what was under way only after it has said that it is gone.
+    for (const { answer } of lost) answer({ ok: false, error: { code: "disconnected", message: "" } });
   }
 
   settle(): void {
     for (let round = 0; round < 20; round++) {
       while (this.asked.length > 0) this.answerNext();
       for (const run of this.timers.splice(0)) run();
+      // No check here: the sequence alone must tell that something is missing.
       this.flush(false);
-      this.check();
     }
   }
 }
@@ -217,6 +219,31 @@ describe("a live view", () => {
     const model = liveModel(2);
     model.client.onCheck({ view: "list-1", seq: model.seq, checksum: 1 });
     expect(model.asked.map(({ event }) => event)).toEqual(["view:sync"]);
+  });
+
+  test("an answer of an earlier connection changes nothing", () => {
+    const model = new Model();
+    model.client.show(QUERY);
+    model.client.onConnected();
+    model.reconnect();
+    expect(model.timers).toHaveLength(0);
+    expect(model.client.current().error).toBeNull();
+    expect(model.asked).toHaveLength(1);
+  });
+
+  test("a view that the gateway took away for good is not opened again", () => {
+    const model = liveModel(1);
+    model.client.onReset({ view: "list-1", reason: "forbidden" });
+    expect(model.client.current()).toMatchObject({ phase: "refused", error: { code: "forbidden" } });
+    expect(model.asked).toHaveLength(0);
+  });
+
+  test("a view that a busy gateway took away is opened again later", () => {
+    const model = liveModel(1);
+    model.client.onReset({ view: "list-1", reason: "overloaded" });
+    expect(model.asked).toHaveLength(0);
+    model.timers.shift()?.();
+    expect(model.asked[0]?.event).toBe("view:open");
   });
 
   test("after a reconnect the view is opened with the versions it shows", () => {

@@ -17,6 +17,7 @@ import { About } from "./About";
 import { useLive } from "./live";
 import { prefer, usePreferences, type Theme } from "./preferences";
 import { logout, useSession } from "./session";
+import { toast } from "./toasts";
 
 const THEMES = [
   ["system", Monitor],
@@ -61,7 +62,7 @@ export function AccountMenu() {
               <Info size={15} aria-hidden="true" />
               {t("header.about")}
             </Item>
-            <Item className="menu-item" onSelect={() => void logout().catch(() => undefined)}>
+            <Item className="menu-item" onSelect={() => void logout().catch(() => toast("error", t("header.logout_failed"), t("start.away")))}>
               <LogOut size={15} aria-hidden="true" />
               {t("header.logout")}
             </Item>

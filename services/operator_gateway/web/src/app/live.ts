@@ -88,7 +88,7 @@ export function ask<T>(event: string, payload: object): Promise<Ack<T>> {
 export function start(): void {
   stop();
   useLive.setState(NOBODY);
-  connection = new Connection(socketToken, {
+  connection = new Connection(() => socketToken(), {
     connected: () => {
       clock.distrust();
       useLive.setState({ link: "live", unreachable: false, colleagues: {} });

@@ -1,12 +1,11 @@
 /**
- * Who is at the screen. The cookie is the session; what is kept here is the CSRF value and the socket's token, the
- * latter also in sessionStorage so that a reload does not ask for the password again.
+ * Who is at the screen. The login is the cookie, out of reach of scripts. What is kept here lives in memory only: the
+ * CSRF value, and what opens the socket: the login's token on the page where the operator signed in, and after a reload
+ * or in another tab a ticket that `GET /me` gives and that opens one socket.
  */
 import { create } from "zustand";
 import { api as httpApi, ApiError, type Api } from "../net/api";
 import type { Me } from "../wire";
-
-const TOKEN_KEY = "foyer.socket";
 
 export type SessionPhase = "checking" | "away" | "signed_out" | "signed_in";
 
@@ -20,35 +19,21 @@ export interface SessionState {
 export const useSession = create<SessionState>(() => ({ phase: "checking", me: null, notice: null }));
 
 let token = "";
+let ticket = "";
 
-export function socketToken(): string {
-  return token;
-}
-
-function keepToken(value: string): void {
-  token = value;
-  try {
-    if (value === "") sessionStorage.removeItem(TOKEN_KEY);
-    else sessionStorage.setItem(TOKEN_KEY, value);
-  } catch {
-    // Without storage a reload asks for the password again; nothing else is lost.
-  }
-}
-
-function keptToken(): string {
-  try {
-    return sessionStorage.getItem(TOKEN_KEY) ?? "";
-  } catch {
-    return "";
-  }
+/** What opens the next socket. Empty when there is nothing: the gateway refuses that, and the session is asked again. */
+export async function socketToken(api: Api = httpApi): Promise<string> {
+  if (ticket === "" && token === "") await resume(api);
+  const given = ticket || token;
+  ticket = "";
+  return given;
 }
 
 /** Finds out whether there is a session. Answers whether it still stands; `null` when the server cannot say. */
 export async function resume(api: Api = httpApi): Promise<boolean | null> {
   try {
     const me = await api.me();
-    keepToken(me.token ?? (token || keptToken()));
-    if (token === "") return ended(null);
+    ticket = me.token ?? "";
     useSession.setState({ phase: "signed_in", me, notice: null });
     return true;
   } catch (error) {
@@ -61,7 +46,8 @@ export async function resume(api: Api = httpApi): Promise<boolean | null> {
 }
 
 function ended(notice: SessionState["notice"]): false {
-  keepToken("");
+  token = "";
+  ticket = "";
   useSession.setState({ phase: "signed_out", me: null, notice });
   return false;
 }
@@ -69,23 +55,22 @@ function ended(notice: SessionState["notice"]): false {
 /** Throws `ApiError`; the form says what it means. */
 export async function login(email: string, password: string, api: Api = httpApi): Promise<void> {
   const answer = await api.login(email, password);
-  keepToken(answer.token);
+  token = answer.token;
   let me: Me = { operator: answer.operator, csrf: answer.csrf };
-  // The rest (collector's address, attribution) is only on /me; without it the console still works.
   try {
     me = { ...me, ...(await api.me()) };
   } catch {
-    useSession.setState({ notice: null });
+    // The rest (collector's address, attribution) is only on /me; without it the console still works.
   }
-  if (me.token) keepToken(me.token);
   useSession.setState({ phase: "signed_in", me, notice: null });
 }
 
+/** Throws `ApiError` when the server could not end the login: then the operator is still signed in, and shall know. */
 export async function logout(api: Api = httpApi): Promise<void> {
-  const csrf = useSession.getState().me?.csrf ?? "";
   try {
-    await api.logout(csrf);
-  } finally {
-    ended("signed_out");
+    await api.logout(useSession.getState().me?.csrf ?? "");
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 401) throw error;
   }
+  ended("signed_out");
 }

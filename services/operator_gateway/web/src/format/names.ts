@@ -32,11 +32,11 @@ export function allCountries(language: string): { code: string; name: string }[]
     .sort((a, b) => a.name.localeCompare(b.name, language));
 }
 
-/** The address if it may become a link: http and https only. */
+/** The address, as a browser reads it, if it may become a link: http and https only. */
 export function linkAddress(address: string): string | null {
   try {
-    const { protocol } = new URL(address);
-    return protocol === "http:" || protocol === "https:" ? address : null;
+    const { protocol, href } = new URL(address);
+    return protocol === "http:" || protocol === "https:" ? href : null;
   } catch {
     return null;
   }

@@ -30,6 +30,7 @@ export const en = {
     theme_dark: "Dark",
     about: "About Foyer",
     logout: "Sign out",
+    logout_failed: "You are still signed in",
     colleagues: "Colleagues",
     no_colleagues: "No colleague is signed in.",
     chats_one: "{{count}} chat",

@@ -53,6 +53,12 @@ function nextDirection(sort: Sort, by: SortKey): Sort["dir"] {
   return largestFirst.includes(by) ? "desc" : "asc";
 }
 
+/** As the gateway understands it: the column of total time shows durations, and the longest began first. */
+export function wireSort(shown: Sort): Sort {
+  if (shown.by !== "visit_started_at") return shown;
+  return { by: shown.by, dir: shown.dir === "asc" ? "desc" : "asc" };
+}
+
 /** The window for the rows `first` to `last` (inclusive), given the one in force: kept while it has a margin left. */
 export function windowFor(first: number, last: number, total: number, now: { offset: number; limit: number }): { offset: number; limit: number } {
   const seen = last - first + 1;

@@ -3,7 +3,7 @@ import { useEffect, useSyncExternalStore } from "react";
 import { usePreferences } from "../app/preferences";
 import { list } from "../app/live";
 import type { ViewSnapshot } from "../view/client";
-import { useQuery } from "./query";
+import { useQuery, wireSort } from "./query";
 
 export function useListSnapshot(): ViewSnapshot {
   return useSyncExternalStore(list.subscribe, list.current);
@@ -13,6 +13,6 @@ export function useShowList(): void {
   const { site, filter, offset, limit } = useQuery();
   const sort = usePreferences((state) => state.sort);
   useEffect(() => {
-    if (site !== null) list.show({ site, sort, filter, offset, limit });
+    if (site !== null) list.show({ site, sort: wireSort(sort), filter, offset, limit });
   }, [site, sort, filter, offset, limit]);
 }

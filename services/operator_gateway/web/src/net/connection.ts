@@ -31,7 +31,7 @@ export class Connection {
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
-    token: () => string,
+    token: () => Promise<string>,
     private readonly events: ConnectionEvents,
     url?: string,
   ) {
@@ -40,7 +40,7 @@ export class Connection {
       parser: msgpackParser as unknown,
       transports: ["websocket"],
       autoConnect: false,
-      auth: (give: (auth: object) => void) => give({ token: token() }),
+      auth: (give: (auth: object) => void) => void token().then((value) => give({ token: value })),
       reconnectionDelay: FIRST_DELAY_MS,
       reconnectionDelayMax: LAST_DELAY_MS,
       randomizationFactor: 0.5,

@@ -10,12 +10,14 @@ export function useActor(site: Site | null): Actor {
   const state = useLive((live) => live.state);
   const chats = useLive((live) => live.chats);
   const primary = site?.primary_skill;
+  const mine = useSession((session) => session.me?.sites)?.find((one) => one.site === site?.site);
+  const secondary = site?.secondary_skills ?? mine?.secondary_skills;
   return {
     operator,
     state,
     chats,
     role: site?.role ?? null,
-    skills: primary && site.secondary_skills ? [primary, ...site.secondary_skills] : null,
+    skills: primary && secondary ? [primary, ...secondary] : null,
     chatLimit: site?.max_chats ?? null,
   };
 }
