@@ -254,7 +254,7 @@ class VisitorBack(Struct, frozen=True, tag="vb"):
 # --- chat:{T}: outcomes ------------------------------------------------------------------------------------------
 
 
-class ChatEvent(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ce"):
+class ChatEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a transcript. `seq` counts from 1 without gaps; `id` and `text` are a message's."""
 
     chat: str
@@ -268,6 +268,14 @@ class ChatEvent(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ce")
     operator: OperatorRef | None = None
     skill: str = ""
     score: int = 0
+
+
+class ChatSaid(Struct, frozen=True, kw_only=True, tag="ce"):
+    """A new line of a transcript, for everybody in the chat."""
+
+    site: str
+    visitor: str
+    event: ChatEvent
 
 
 class OfferMade(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="om"):
@@ -366,7 +374,7 @@ class CommandDone(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cd
 
 
 ChatOutcome = (
-    ChatEvent | OfferMade | OfferGone | InviteMade | InviteGone | StatusChanged | QueuePlace | ChatMarked | CommandDone
+    ChatSaid | OfferMade | OfferGone | InviteMade | InviteGone | StatusChanged | QueuePlace | ChatMarked | CommandDone
 )
 
 

@@ -14,6 +14,10 @@ Origin = Annotated[str, Meta(min_length=8, max_length=255, pattern=r"^https?://[
 Ms = Annotated[int, Meta(ge=10, le=90 * 24 * 3_600_000)]
 
 
+# pick: operators take visitors from the list; assign: the router asks one operator at a time
+Intake = Literal["pick", "assign"]
+
+
 class SiteSettings(Struct, frozen=True, kw_only=True):
     """Numbers of the behaviour, per site; the defaults are the product's. Times are milliseconds."""
 
@@ -24,6 +28,25 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
     visit_gap_ms: Ms = 30 * 60_000
     retention_ms: Annotated[int, Meta(ge=60_000, le=3650 * 24 * 3_600_000)] = 90 * 24 * 3_600_000
     operator_grace_ms: Ms = 45_000  # an operator whose last connection is lost keeps state and chats this long
+    operator_missing_ms: Ms = 15_000  # then the visitor is told, and invitations of that operator end
+    intake: Intake = "pick"
+    invite_ms: Ms = 60_000  # an invitation lives this long
+    join_ms: Ms = 20_000  # the inviting operator joins within it, or the visitor goes to the queue
+    invite_cooldown_ms: Ms = 10 * 60_000  # after a visitor declined
+    max_denials: Annotated[int, Meta(ge=0, le=100)] = 2  # in one visit; then no more invitations
+    offer_ms: Ms = 25_000  # an operator answers within it
+    misses_until_away: Annotated[int, Meta(ge=1, le=100)] = 2  # unanswered offers in a row
+    queue_ms: Ms = 120_000  # then the offline form
+    queue_limit: Annotated[int, Meta(ge=0, le=10_000)] = 200  # waiting visitors of one skill; more get the form
+    request_gone_ms: Ms = 30_000  # place kept for a waiting visitor who is away
+    forward_ms: Ms = 30_000
+    max_seats: Annotated[int, Meta(ge=2, le=20)] = 5  # operators in one chat
+    chat_away_ms: Ms = 20_000  # the operator is told that the visitor is away
+    chat_gone_ms: Ms = 120_000  # the chat ends
+    chat_silence_ms: Ms = 15 * 60_000  # neither side wrote
+    kick_cooldown_ms: Ms = 10 * 60_000
+    outcome_shown_ms: Ms = 30_000  # how long the status shows how it ended
+    form_ms: Ms = 10 * 60_000  # the offline form waits this long
     consent_required: bool = False
     track_attributes: bool = True
 

@@ -1,0 +1,47 @@
+"""The order in which waiting visitors are served, their places, and how long they may have to wait.
+
+Order per skill: visitors who are back in the queue through no fault of their own first, then by the time of asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from services.chat_routing.domain.agents import Agent
+from services.chat_routing.domain.engagement import Engagement, Requested
+
+RATE_SAMPLES = 20  # pick-ups of a skill that are remembered
+RATE_LEAST = 5  # fewer say nothing about the next one
+RATE_WINDOW_MS = 30 * 60_000  # what happened longer ago says nothing about now
+
+
+def ordered(engagements: Iterable[Engagement]) -> list[Engagement]:
+    """Those who wait, the next to be served first."""
+    return sorted((e for e in engagements if isinstance(e.phase, Requested)), key=_place)
+
+
+def _place(engagement: Engagement) -> tuple[bool, int, str]:
+    phase = engagement.phase
+    ordinary = not (isinstance(phase, Requested) and phase.head)
+    return ordinary, engagement.requested_ms, engagement.visitor
+
+
+def note_pickup(pickups: Sequence[int], now_ms: int) -> tuple[int, ...]:
+    """The times of the last pick-ups, with one more."""
+    return (*pickups, now_ms)[-RATE_SAMPLES:]
+
+
+def estimate_s(position: int, agents: Iterable[Agent], skill: str, pickups: Sequence[int], now_ms: int) -> int | None:
+    """Seconds until the visitor at `position` (from 1) is engaged, or None if it cannot be told.
+
+    From the skill's free slots (who is within them is next) and from how often visitors were picked up lately.
+    """
+    able = [a for a in agents if a.state == "online" and a.connected and a.has_skill(skill)]
+    if not able:
+        return None
+    recent = [at_ms for at_ms in pickups if at_ms > now_ms - RATE_WINDOW_MS]
+    if len(recent) < RATE_LEAST:
+        return None
+    each_ms = (now_ms - recent[0]) / len(recent)
+    ahead = max(1, position - sum(agent.free for agent in able))
+    return max(1, round(ahead * each_ms / 1000))
