@@ -132,20 +132,21 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 function run(model: Model, action: Step, serial: number): void {
   const { list } = model;
+  const at = "at" in action ? action.at % Math.max(1, list.length) : 0;
   switch (action.do) {
     case "add":
       list.splice(action.at % (list.length + 1), 0, makeRow(`v${serial}`));
       return;
     case "drop":
-      list.splice(action.at, 1);
+      if (serial % 2) list.splice(at, 1); // more come than go
       return;
     case "touch": {
-      const row = list[action.at];
-      if (row) list[action.at] = { ...row, version: row.version + 1, pages: row.pages + 1 };
+      const row = list[at];
+      if (row) list[at] = { ...row, version: row.version + 1, pages: row.pages + 1 };
       return;
     }
     case "swap": {
-      const [row] = list.splice(action.at, 1);
+      const [row] = list.splice(at, 1);
       if (row) list.splice((action.at * 7) % (list.length + 1), 0, row);
       return;
     }

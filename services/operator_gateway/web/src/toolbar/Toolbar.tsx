@@ -78,12 +78,12 @@ export function Toolbar({ site }: { site: Site | null }) {
 function ActionButton({ action, verdict, onAct }: { action: Action; verdict: Verdict; onAct: () => void }) {
   const { t } = useTranslation();
   const Icon = ICONS[action];
-  const name = (verdict.enabled && verdict.command && OTHER_NAMES[verdict.command]) || action;
+  const name = t(`action.${(verdict.enabled && verdict.command && OTHER_NAMES[verdict.command]) || action}`);
   return (
-    <Hint text={verdict.enabled ? null : t(`reason.${verdict.reason}`)}>
-      <button type="button" className={`tool tool-${action}`} aria-disabled={!verdict.enabled} onClick={onAct}>
+    <Hint text={verdict.enabled ? null : `${name}: ${t(`reason.${verdict.reason}`)}`}>
+      <button type="button" className={`tool tool-${action}`} aria-label={name} title={verdict.enabled ? name : undefined} aria-disabled={!verdict.enabled} onClick={onAct}>
         <Icon size={17} aria-hidden="true" />
-        <span>{t(`action.${name}`)}</span>
+        <span>{name}</span>
       </button>
     </Hint>
   );
