@@ -18,7 +18,9 @@ MAX_PAGE = 500
 
 # Something to see, and nothing that controls a terminal or turns the direction of the text around it.
 _CONTROLS = r"\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
-Label = Annotated[str, Meta(min_length=1, max_length=120, pattern=rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$")]
+Label = Annotated[
+    str, Meta(min_length=1, max_length=120, pattern=rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$(?!\n)")
+]
 NewPassword = Annotated[str, Meta(min_length=10, max_length=256)]
 AnyPassword = Annotated[str, Meta(min_length=1, max_length=256)]
 OriginText = Annotated[str, Meta(min_length=8, max_length=255)]  # its form is looked at when it is made canonical
@@ -251,28 +253,6 @@ class PasswordMade(Struct, frozen=True, omit_defaults=True):
     """The password is another one now; every login of the operator has ended."""
 
     password: str | None = None
-
-
-# --- refusals -----------------------------------------------------------------------------------------------------
-
-
-class FieldProblem(Struct, frozen=True, omit_defaults=True):
-    """Where (JSON pointer, RFC 6901) and why a field is refused."""
-
-    pointer: str
-    code: str
-    detail: str | None = None
-
-
-class Problem(Struct, frozen=True, omit_defaults=True):
-    """RFC 9457 without `type`: `code` is what a program reads, and stable."""
-
-    title: str
-    status: int
-    code: str
-    request_id: str
-    detail: str | None = None
-    errors: tuple[FieldProblem, ...] = ()
 
 
 PATH_TYPES = {"site": SiteKey, "skill": SkillId, "operator": OperatorId}

@@ -32,7 +32,7 @@ SortBy = Literal[
     "page",
     "pages",
 ]
-CountryFilter = Annotated[str, Meta(max_length=2, pattern=r"^([A-Z]{2})?$")]  # empty: unknown
+CountryFilter = Annotated[str, Meta(max_length=2, pattern=r"^([A-Z]{2})?$(?!\n)")]  # empty: unknown
 Have = Annotated[tuple[tuple[VisitorId, Counter], ...], Meta(max_length=MAX_HAVE)]
 Cursor = Annotated[str, Meta(max_length=64)]
 

@@ -10,7 +10,7 @@ from shared.contracts.ids import Email, Name, OperatorId, SiteKey, SkillId
 
 Role = Literal["operator", "supervisor", "admin"]
 ROLE_RANK: dict[Role, int] = {"operator": 0, "supervisor": 1, "admin": 2}
-Origin = Annotated[str, Meta(min_length=8, max_length=255, pattern=r"^https?://[^/\s?#@]+$")]
+Origin = Annotated[str, Meta(min_length=8, max_length=255, pattern=r"^https?://[^/\s?#@]+$(?!\n)")]
 Ms = Annotated[int, Meta(ge=10, le=90 * 24 * 3_600_000)]
 
 

@@ -8,6 +8,7 @@ keeps e-mail addresses unique and appends to the change stream that every replic
 from __future__ import annotations
 
 import secrets
+import unicodedata
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -49,7 +50,7 @@ class Written(Generic[Record]):
 
 def fold_email(email: str) -> str:
     """The form under which an address is unique."""
-    return email.strip().casefold()
+    return unicodedata.normalize("NFKC", email.strip()).casefold()
 
 
 def new_mark() -> str:

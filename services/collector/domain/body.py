@@ -12,9 +12,10 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from services.collector.domain.field_errors import field_error
-from services.collector.domain.refusals import FieldError, Refusal
+from services.collector.domain.refusals import Refusal
+from shared.contracts.problems import FieldError
 from shared.contracts.tracking import MAX_NESTING, Batch, Envelope, Event, Rejected
+from shared.domain.field_errors import field_error
 
 T = TypeVar("T")
 

@@ -9,6 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from shared.contracts.problems import FieldError
+
 # code -> (HTTP status, title). Clients act on codes, so one that is published keeps its meaning.
 PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "bad_request": (400, "The request is not valid HTTP."),
@@ -47,13 +49,6 @@ LIVE_PROBLEMS: Final[dict[str, str]] = {
     "hello_timeout": "No hello arrived in time.",
     "bot": "Crawlers get no live channel.",
 }
-
-
-class FieldError(Struct, frozen=True):
-    """Where (JSON pointer, RFC 6901) and why a field is refused."""
-
-    pointer: str
-    code: str
 
 
 class Refusal(Struct, frozen=True):

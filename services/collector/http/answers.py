@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from services.collector.domain.refusals import FieldError, Refusal
+from services.collector.domain.refusals import Refusal
+from shared.contracts.problems import Problem
 
 REQUEST_ID: Final = "X-Request-Id"
 # One random part for the process and a count: unique without asking the kernel for randomness each time.
@@ -35,16 +36,6 @@ GIF: Final = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
     b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
-
-
-class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """RFC 9457. `type` is left out (about:blank): `code` is what a program reads."""
-
-    title: str
-    status: int
-    code: str
-    request_id: str
-    errors: tuple[FieldError, ...] = ()
 
 
 def headers(**more: str) -> dict[str, str]:
@@ -73,7 +64,7 @@ def retry_header(refusal: Refusal) -> dict[str, str]:
 def problem_parts(refusal: Refusal, **more: str) -> tuple[dict[str, str], bytes]:
     """Headers and body of `refusal` as problem+json."""
     fields = headers(Content_Type="application/problem+json", **retry_header(refusal), **more)
-    body = Problem(refusal.title, refusal.status, refusal.code, fields[REQUEST_ID], refusal.errors)
+    body = Problem(refusal.title, refusal.status, refusal.code, fields[REQUEST_ID], errors=refusal.errors)
     return fields, _encode(body)
 
 

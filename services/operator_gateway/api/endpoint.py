@@ -19,9 +19,10 @@ from msgspec import Struct
 
 from services.operator_gateway.api import cookies
 from services.operator_gateway.api.context import ApiContext
-from services.operator_gateway.api.problems import Refusal, answer, field_problem
+from services.operator_gateway.api.problems import Refusal, answer
 from services.operator_gateway.api.routing import Anyone, Call, Reply, Route, admit
 from services.operator_gateway.passwords import PasswordsBusy
+from shared.domain.field_errors import field_error
 from shared.storage.faults import Unavailable
 from shared.storage.sessions import SignedIn
 
@@ -127,7 +128,7 @@ async def _body(context: ApiContext, route: Route, request: web.Request) -> Any:
     try:
         return msgspec.json.decode(raw, type=route.body)
     except msgspec.ValidationError as error:
-        raise Refusal("invalid", errors=(field_problem(str(error)),)) from None
+        raise Refusal("invalid", errors=(field_error(str(error)),)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal("not_json") from None
 
@@ -156,7 +157,7 @@ def _query(route: Route, request: web.Request) -> Any:
     try:
         return msgspec.convert(dict(request.query), route.query, strict=False)
     except msgspec.ValidationError as error:
-        raise Refusal("invalid", errors=(field_problem(str(error)),)) from None
+        raise Refusal("invalid", errors=(field_error(str(error)),)) from None
 
 
 def _expected(route: Route, request: web.Request) -> int | None:

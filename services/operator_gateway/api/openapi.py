@@ -11,7 +11,8 @@ import msgspec
 from services.operator_gateway.api.problems import CODES
 from services.operator_gateway.api.routing import Anyone, LoggedIn, OnSite, OwnerOnly, Route, Rule
 from services.operator_gateway.api.table import PREFIX
-from shared.contracts.control import PATH_TYPES, Problem
+from shared.contracts.control import PATH_TYPES
+from shared.contracts.problems import Problem
 
 _REF = "#/components/schemas/{name}"
 _ALWAYS = ("unavailable", "internal")

@@ -140,7 +140,7 @@ async def _store(call: Call, change: Callable[[Operator], Operator | Refusal | R
         changed = change(operator)
         if isinstance(changed, Operator):
             everybody = call.context.directory.operators().values()
-            if any(accounts.leaves_without_admin(m.site, everybody, changed) for m in operator.memberships):
+            if accounts.sites_left_without_admin(operator, changed, everybody):
                 return Refusal("last_admin")
         return changed
 

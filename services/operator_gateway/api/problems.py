@@ -6,14 +6,13 @@ its meaning.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import msgspec
 from aiohttp import web
 
 from services.operator_gateway.accounts import Rejected
-from shared.contracts.control import FieldProblem, Problem
+from shared.contracts.problems import FieldError, Problem
 from shared.storage.directory_store import Refused
 
 CODES: dict[str, tuple[int, str]] = {
@@ -57,7 +56,7 @@ class Refusal(Exception):
         self,
         code: str,
         *,
-        errors: tuple[FieldProblem, ...] = (),
+        errors: tuple[FieldError, ...] = (),
         detail: str | None = None,
         retry_after_s: int | None = None,
         headers: Mapping[str, str] | None = None,
@@ -77,7 +76,7 @@ def of_rejected(rejected: Rejected) -> Refusal:
     """A broken rule of accounts and sites as an answer."""
     if not rejected.pointer:
         return Refusal(rejected.code, detail=rejected.detail)
-    errors = (FieldProblem(rejected.pointer, rejected.code, rejected.detail),)
+    errors = (FieldError(rejected.pointer, rejected.code, rejected.detail),)
     status = CODES.get(rejected.code, (422, ""))[0]
     return Refusal("invalid" if status == 422 else rejected.code, errors=errors)
 
@@ -99,32 +98,3 @@ def answer(refusal: Refusal, request_id: str) -> web.Response:
         headers=refusal.headers,
         content_type="application/problem+json",
     )
-
-
-_AT = re.compile(r" - at (?:`key` in )?`\$([^`]*)`$")
-_STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+)\]")
-_MISSING = re.compile(r"^Object missing required field `(\w+)`")
-_FORMS = (  # the start or a part of msgspec's sentence -> code; the first that fits
-    ("Object contains unknown field", "unknown_field"),
-    ("Invalid enum value", "value"),
-    ("matching regex", "format"),
-    ("out of range", "range"),
-    ("`str` of length <=", "too_long"),
-    ("`str` of length >=", "too_short"),
-    ("of length <=", "too_many"),
-    ("of length >=", "too_few"),
-    (">=", "range"),
-    ("<=", "range"),
-)
-
-
-def field_problem(message: str) -> FieldProblem:
-    """Pointer and code of msgspec's sentence about an invalid value; the value itself never appears.
-
-    An unknown field is pointed at by the object that holds it: its name is the sender's.
-    """
-    at = _AT.search(message)
-    pointer = "".join(f"/{name or index}" for name, index in _STEP.findall(at[1])) if at else ""
-    if missing := _MISSING.match(message):
-        return FieldProblem(f"{pointer}/{missing[1]}", "required")
-    return FieldProblem(pointer, next((code for form, code in _FORMS if form in message), "type"))

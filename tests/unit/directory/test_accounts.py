@@ -102,15 +102,17 @@ def test_an_account_is_managed_by_those_who_rule_all_of_its_sites(
 
 
 def test_a_site_is_left_without_admin_by_its_last_active_one_only() -> None:
-    last = person("o_1", ("s_a", "admin"))
+    last = person("o_1", ("s_a", "admin"), ("s_b", "operator"))
     demoted, off = person("o_1", ("s_a", "operator")), replace(last, disabled=True)
     away = person("o_2", ("s_a", "admin"), disabled=True)
     other = person("o_3", ("s_a", "admin"))
+    left = accounts.sites_left_without_admin
     for changed in (demoted, off, accounts.without_membership(last, "s_a")):
-        assert accounts.leaves_without_admin("s_a", [last, away], changed)
-        assert not accounts.leaves_without_admin("s_a", [last, other], changed)
-    assert not accounts.leaves_without_admin("s_b", [last], demoted)  # it had none before
-    assert not accounts.leaves_without_admin("s_a", [last], replace(last, name="N"))
+        assert left(last, changed, [last, away]) == {"s_a"}
+        assert left(last, changed, [last, away, other]) == set()
+    assert left(last, accounts.without_membership(last, "s_b"), [last]) == set()
+    assert left(off, demoted, [off]) == set()  # it had none before
+    assert left(last, replace(last, name="N"), [last]) == set()
 
 
 def test_skills_are_needed_by_default_and_by_people() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from services.collector.domain.field_errors import field_error
 from shared.contracts.tracking import Batch, Event
+from shared.domain.field_errors import field_error
 from tests.collector_rig import batch, event
 
 CASES = [

@@ -1,4 +1,4 @@
-"""msgspec says what is wrong in a sentence; these are all the sentences that are read."""
+"""Every form of a field error, on a type made for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from services.operator_gateway.api.problems import field_problem
+from shared.domain.field_errors import field_error
 
 
 class Inner(Struct, forbid_unknown_fields=True):
@@ -44,7 +44,7 @@ class Needs(Struct):
         ({"items": [{"number": 10}]}, "/items/0/number", "range"),
         ({"items": [{"secret": 10}]}, "/items/0", "unknown_field"),
         ({"secret": 1}, "", "unknown_field"),
-        ({"named": {"secret": {"number": "x"}}}, "/named/number", "type"),
+        ({"named": {"secret": {"number": "x"}}}, "/named", "type"),
         ({"keys": {"secret": 1}}, "/keys", "too_long"),
         ({"wanted": None}, "/wanted", "type"),
         ([], "", "type"),
@@ -53,19 +53,19 @@ class Needs(Struct):
 def test_pointer_and_code_are_told_and_the_value_is_not(value: Any, pointer: str, code: str) -> None:
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.json.decode(msgspec.json.encode(value), type=Outer)
-    problem = field_problem(str(caught.value))
-    assert (problem.pointer, problem.code) == (pointer, code)
-    assert "secret" not in msgspec.json.encode(problem).decode()
+    error = field_error(str(caught.value))
+    assert (error.pointer, error.code) == (pointer, code)
+    assert "secret" not in msgspec.json.encode(error).decode()
 
 
 def test_a_missing_field_is_pointed_at() -> None:
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.json.decode(b"{}", type=Needs)
-    assert field_problem(str(caught.value)).pointer == "/name"
-    assert field_problem(str(caught.value)).code == "required"
+    assert field_error(str(caught.value)).pointer == "/name"
+    assert field_error(str(caught.value)).code == "required"
 
 
 def test_a_number_beyond_every_range_is_a_range() -> None:
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.json.decode(b'{"items":[{"big":-99999999999999999999999}]}', type=Outer)
-    assert field_problem(str(caught.value)).code in ("range", "type")
+    assert field_error(str(caught.value)).code in ("range", "type")

@@ -8,35 +8,30 @@ from __future__ import annotations
 
 import re
 
-from services.collector.domain.refusals import FieldError
+from shared.contracts.problems import FieldError
 
 _AT = re.compile(r" - at (?:`key` in )?`\$([^`]*)`$")
 _STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+)\]")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
-# What a sentence contains, and what it means; the first that fits.
-_SIGNS = (
+_FORMS = (  # a part of msgspec's sentence -> code; the first that fits
+    ("Object contains unknown field", "unknown_field"),  # pointed at by its object: the name is the sender's
     ("Invalid enum value", "value"),
     ("matching regex", "format"),
     ("out of range", "range"),
+    ("`str` of length <=", "too_long"),
+    ("`str` of length >=", "too_short"),
+    ("of length <=", "too_many"),
+    ("of length >=", "too_few"),
     (">=", "range"),
     ("<=", "range"),
 )
 
 
-def _code(message: str) -> str:
-    if "of length" in message:
-        items = "`str`" not in message
-        if "<=" in message:
-            return "too_many" if items else "too_long"
-        return "too_few" if items else "too_short"
-    return next((code for sign, code in _SIGNS if sign in message), "type")
-
-
 def field_error(message: str) -> FieldError:
     """What msgspec's `message` says, as pointer and code; the pointer ends at the first key that the sender chose."""
     at = _AT.search(message)
-    pointer = "".join(f"/{name or index}" for name, index in _STEP.findall(at[1])) if at else ""
+    pointer = "".join(f"/{name or index}" for name, index in _STEP.findall(at[1].partition("[...]")[0])) if at else ""
     missing = _MISSING.match(message)
     if missing:
         return FieldError(f"{pointer}/{missing[1]}", "required")
-    return FieldError(pointer, _code(message))
+    return FieldError(pointer, next((code for form, code in _FORMS if form in message), "type"))
