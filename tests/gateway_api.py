@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 from aiohttp import ClientSession, CookieJar, DummyCookieJar, web
 from argon2 import Parameters, Type
+from prometheus_client import CollectorRegistry
 
 from services.operator_gateway.api import ApiContext, Limits, add_api_routes
+from services.operator_gateway.api.metrics import ApiMetrics
 from services.operator_gateway.passwords import Passwords
 from shared.contracts.control import Attribution
 from shared.contracts.sites import Membership, Operator, Role, Site, Skill
@@ -57,6 +59,7 @@ class Api:
         self.store = DirectoryStore(clients)
         self.sessions = Sessions(clients, self.directory, clock)
         self.passwords = Passwords(CHEAP)
+        self.registry = CollectorRegistry()
         self.context = ApiContext(
             directory=self.directory,
             store=self.store,
@@ -68,6 +71,7 @@ class Api:
             geoip=Attribution("Country data by Somebody", "2026-01"),
             client_address=lambda request: request.headers.get("X-Test-Address", "192.0.2.1"),
             limits=limits,
+            metrics=ApiMetrics(self.registry),
         )
         self.app = web.Application()
         self.url = ""
@@ -83,6 +87,11 @@ class Api:
             sent.setdefault("Content-Type", "application/json")
         async with self.http.request(method, self.url + path, data=data, headers=sent) as response:
             return Answer(response.status, response.headers, await response.read())
+
+    def outcomes(self, outcome: str) -> float:
+        """How many requests ended so."""
+        samples = [s for metric in self.registry.collect() for s in metric.samples if s.name.endswith("_total")]
+        return sum(s.value for s in samples if s.labels["outcome"] == outcome)
 
     def browser(self) -> ClientSession:
         """A client that keeps cookies."""
@@ -117,7 +126,7 @@ async def serving(clients: Clients, limits: Limits | None = None) -> AsyncIterat
     api = Api(clients, ManualClock(), limits or Limits())
     add_api_routes(api.app, api.context)
     await api.directory.start()
-    runner = web.AppRunner(api.app, access_log=None)
+    runner = web.AppRunner(api.app, access_log=None, lingering_time=0.1)  # what a refused body still sends
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -125,6 +134,7 @@ async def serving(clients: Clients, limits: Limits | None = None) -> AsyncIterat
     try:
         async with ClientSession(cookie_jar=DummyCookieJar()) as api.http:
             yield api
+        assert api.outcomes("internal") == 0
     finally:
         await runner.cleanup()
         await api.directory.stop()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.operator_gateway.api import Limits
 from services.operator_gateway.api.mount import DOCUMENT_PATH
@@ -52,6 +53,33 @@ async def test_every_answer_has_its_headers(api: Api) -> None:
             assert answer.json["status"] == answer.status
     assert len(ids) == len(answers)
     assert answers[3].headers["Allow"] == "GET, PATCH"
+
+
+async def test_every_request_is_counted_once_by_its_outcome(api: Api) -> None:
+    token = await api.login(await api.operator())
+    for path, sent in (
+        ("/api/v1/me", token),
+        ("/api/v1/me", None),
+        ("/api/v1/nothing", token),
+        ("/api/v1/sites/s_0", token),
+    ):
+        await api.call("GET", path, sent)
+    assert [api.outcomes(outcome) for outcome in ("ok", "unauthorized", "not_found")] == [1, 1, 2]
+
+
+async def test_a_fault_of_our_own_is_counted_and_says_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = await api.login(await api.operator())
+
+    async def broken() -> bool:
+        raise RuntimeError("secret detail")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.directory, "catch_up", broken)
+        answer = await api.call("GET", "/api/v1/me", token)
+    assert (answer.status, answer.code) == (500, "internal")
+    assert b"secret" not in answer.raw
+    assert api.outcomes("internal") == 1
+    api.registry = CollectorRegistry()  # it was meant
 
 
 async def test_a_foreign_request_id_is_not_taken_over(api: Api) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 
 from shared.contracts.sites import Membership, Operator, Site
 from shared.embedded import EmbeddedValkey
-from shared.storage import keys
+from shared.storage import directory_metrics, keys
 from shared.storage.clients import Clients, RedisSettings
 from shared.storage.directory import Directory, DirectoryChange, OperatorChanged, Reloaded, SiteChanged
 from shared.storage.directory_store import KEPT_CHANGES, DirectoryStore, Refused, Written
@@ -221,6 +222,22 @@ async def test_a_record_that_cannot_be_read_hides_no_other(clients: Clients, sto
         assert replica.skipped == 1
     finally:
         await replica.stop()
+
+
+async def test_figures_and_readiness_follow_the_replica(clients: Clients, store: DirectoryStore) -> None:
+    await store.create_site(site())
+    now_ms = 0
+    replica, registry = Directory(clients, lambda: now_ms), CollectorRegistry()
+    directory_metrics.export(replica, registry)
+    assert directory_metrics.not_fresh(replica) == "not loaded yet"
+    assert registry.get_sample_value("foyer_directory_stale_seconds") == -1
+    await replica.start()
+    await replica.stop()
+    assert directory_metrics.not_fresh(replica) is None
+    assert registry.get_sample_value("foyer_directory_sites") == 1
+    now_ms = 20_000
+    assert directory_metrics.not_fresh(replica) == "not confirmed by Redis for 20 s"
+    assert registry.get_sample_value("foyer_directory_stale_seconds") == 20
 
 
 async def test_waiting_for_a_version_that_never_comes_ends(directory: Directory) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,7 +12,7 @@ from msgspec.structs import replace
 
 from services.operator_gateway import accounts
 from shared.contracts.sites import Operator
-from shared.runtime.clock import ManualClock
+from shared.runtime.clock import Clock, ManualClock, SystemClock
 from shared.storage import keys
 from shared.storage.clients import Clients, RedisSettings
 from shared.storage.directory import Directory
@@ -26,7 +28,7 @@ ANN = Operator(operator="o_000001", email="ann@shop.example", name="Ann")
 class Gateway:
     """What one gateway process has, on connections of its own."""
 
-    def __init__(self, url: str, clock: ManualClock, rules: SessionRules | None = None) -> None:
+    def __init__(self, url: str, clock: Clock, rules: SessionRules | None = None) -> None:
         self.clients = Clients(RedisSettings(url))
         self.directory = Directory(self.clients)
         self.sessions = Sessions(self.clients, self.directory, clock, rules)
@@ -104,6 +106,57 @@ async def test_an_ended_login_is_over_on_both_gateways(gateways: tuple[Gateway, 
     await eventually(lambda: there.revoked == [(login.session.session, "ended")])
     assert await there.sessions.verify(login.token) is None
     assert not there.sessions.watch(signed_in)  # verified before, too late to open a socket
+
+
+OTHER_PROCESS = """
+import asyncio, sys
+from shared.runtime.clock import SystemClock
+from shared.storage.clients import Clients, RedisSettings
+from shared.storage.directory import Directory
+from shared.storage.sessions import Sessions
+
+async def main():
+    clients = Clients(RedisSettings(sys.argv[1]))
+    directory, over = Directory(clients), asyncio.Event()
+    sessions = Sessions(clients, directory, SystemClock())
+    sessions.on_revoked(lambda session, reason: (print(session, reason, flush=True), over.set()))
+    await directory.start()
+    await sessions.start()
+    signed_in = await sessions.verify(sys.stdin.readline().strip())
+    print("watching", sessions.watch(signed_in), flush=True)
+    await over.wait()
+    print("verified", await sessions.verify(sys.argv[2]) is not None, flush=True)
+    await sessions.stop()
+    await directory.stop()
+    await clients.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_another_process_hears_of_an_ended_login(redis_url: str) -> None:
+    here = await Gateway(redis_url, SystemClock()).start()
+    await DirectoryStore(here.clients).create_operator(ANN, "secret")
+    login = await here.sessions.create(ANN)
+    there = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OTHER_PROCESS, redis_url, login.token, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+    )
+    assert there.stdin is not None
+    assert there.stdout is not None
+    try:
+        there.stdin.write(login.token.encode() + b"\n")
+        while (line := await there.stdout.readline()).split() != [b"watching", b"True"]:
+            assert line
+        async with asyncio.timeout(5):  # the promise
+            await here.sessions.end(login.session.session, ANN.operator)
+            assert (await there.stdout.readline()).split() == [login.session.session.encode(), b"ended"]
+        assert (await there.stdout.readline()).split() == [b"verified", b"False"]
+        assert await there.wait() == 0
+    finally:
+        if there.returncode is None:
+            there.kill()
+            await there.wait()
+        await here.stop()
 
 
 async def test_password_change_and_disabling_end_all_logins_everywhere(gateways: tuple[Gateway, Gateway]) -> None:

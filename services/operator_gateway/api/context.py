@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
+from services.operator_gateway.api.metrics import ApiMetrics
 from services.operator_gateway.passwords import Passwords
 from shared.contracts.control import MAX_BODY_BYTES, Attribution
 from shared.runtime.clock import Clock
@@ -49,3 +51,4 @@ class ApiContext:
     client_address: Callable[[web.Request], str] = peer_address
     secure: Callable[[web.Request], bool] = is_secure
     limits: Limits = field(default_factory=Limits)
+    metrics: ApiMetrics = field(default_factory=lambda: ApiMetrics(CollectorRegistry()))

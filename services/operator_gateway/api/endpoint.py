@@ -37,35 +37,47 @@ COMMON_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 BEARER = "bearer "
+REQUEST_ID = web.RequestKey("request_id", str)
 
 
 def endpoint(context: ApiContext, route: Route) -> Handle:
     """The aiohttp handler of `route`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        return await guarded(request, lambda: _respond(context, route, request))
+        return await guarded(context, request, route.operation, lambda: _respond(context, route, request))
 
     return handle
 
 
-async def guarded(request: web.Request, respond: Callable[[], Awaitable[web.Response]]) -> web.Response:
-    """Exactly one answer, with the headers that every answer has, whatever happens."""
+async def guarded(
+    context: ApiContext, request: web.Request, operation: str, respond: Callable[[], Awaitable[web.Response]]
+) -> web.Response:
+    """Exactly one answer and one counted outcome, with the headers that every answer has, whatever happens."""
     request_id = secrets.token_hex(8)
+    request[REQUEST_ID] = request_id
+    outcome = "ok"
     try:
         response = await respond()
-    except Refusal as refusal:
-        response = answer(refusal, request_id)
-    except Unavailable as error:
-        log.warning("api_unavailable", request_id=request_id, reason=str(error))
-        response = answer(Refusal("unavailable", retry_after_s=2), request_id)
-    except PasswordsBusy:
-        response = answer(Refusal("busy", retry_after_s=1), request_id)
-    except Exception:
-        log.exception("api_failed", request_id=request_id, method=request.method)
-        response = answer(Refusal("internal"), request_id)
+    except Exception as error:
+        refusal = _refusal(error, operation, request_id)
+        outcome, response = refusal.code, answer(refusal, request_id)
+    context.metrics.count(operation, outcome)
     response.headers.update(COMMON_HEADERS)
     response.headers["X-Request-Id"] = request_id
     return response
+
+
+def _refusal(error: Exception, operation: str, request_id: str) -> Refusal:
+    match error:
+        case Refusal():
+            return error
+        case Unavailable():
+            log.warning("api_unavailable", operation=operation, request_id=request_id, reason=str(error))
+            return Refusal("unavailable", retry_after_s=2)
+        case PasswordsBusy():
+            return Refusal("busy", retry_after_s=1)
+    log.error("api_failed", operation=operation, request_id=request_id, exc_info=error)
+    return Refusal("internal")
 
 
 async def _respond(context: ApiContext, route: Route, request: web.Request) -> web.Response:
@@ -87,6 +99,15 @@ async def _respond(context: ApiContext, route: Route, request: web.Request) -> w
         by_cookie=by_cookie,
     )
     result = await route.handle(call)
+    if login and route.changes:  # who changed what: ids only
+        named = dict(request.match_info)
+        log.info(
+            "api_changed",
+            operation=route.operation,
+            by=login.operator.operator,
+            request_id=request[REQUEST_ID],
+            **named,
+        )
     return _response(context, route, request, result if isinstance(result, Reply) else Reply(result))
 
 

@@ -27,7 +27,7 @@ def add_api_routes(app: web.Application, context: ApiContext, routes: Sequence[R
         async def respond() -> web.Response:
             return web.Response(body=described, content_type="application/json")
 
-        return await guarded(request, respond)
+        return await guarded(context, request, "openapi", respond)
 
     app.router.add_get(DOCUMENT_PATH, openapi)
     methods = {PREFIX + route.path: [r.method for r in routes if r.path == route.path] for route in routes}
@@ -40,7 +40,7 @@ def add_api_routes(app: web.Application, context: ApiContext, routes: Sequence[R
                     raise Refusal("method", headers={"Allow": ", ".join(allowed)})
             raise Refusal("not_found")
 
-        return await guarded(request, respond)
+        return await guarded(context, request, "none", respond)
 
     app.router.add_route("*", "/api/{rest:.*}", nothing)
 

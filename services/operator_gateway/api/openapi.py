@@ -53,7 +53,7 @@ def _schemes() -> dict[str, Any]:
 
 def _operation(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": route.handle.__name__,
+        "operationId": route.operation,
         "summary": route.summary,
         "description": f"{(route.handle.__doc__ or '').strip()}\n\nFor: {_said(route.rule)}.",
         "tags": [route.tag],

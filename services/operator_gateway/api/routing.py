@@ -5,9 +5,9 @@ A rule has no default: a route that does not say who may use it cannot be writte
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 from msgspec import Struct
@@ -106,7 +106,14 @@ class Call:
                 raise result
 
 
-Handler = Callable[[Call], Awaitable[Struct | Reply | None]]
+class Handler(Protocol):
+    """A coroutine function that answers a call; its name is the operation's."""
+
+    __name__: str
+
+    def __call__(self, call: Call, /) -> Awaitable[Struct | Reply | None]:
+        """Answer or raise Refusal."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,11 @@ class Route:
     status: int = 200
     versioned: bool = False
     codes: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def operation(self) -> str:
+        """Its name in the document, in metrics and in logs."""
+        return self.handle.__name__
 
     @property
     def changes(self) -> bool:
