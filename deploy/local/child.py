@@ -161,7 +161,7 @@ class Child:
         if shown is None:
             return
         held_back = self._burst.held_back
-        if not self._burst.allows(time.monotonic()):
+        if not self._burst.allows(time.monotonic(), shown.text):
             return
         if held_back:
             self._burst.held_back = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -16,7 +17,7 @@ LOG_BYTES = 5 << 20  # a file and its predecessor: 10 MiB a child at most
 SHOWN_LEVELS = {"warning": "warning", "warn": "warning", "error": "error", "critical": "error", "fatal": "error"}
 UNINTERESTING = frozenset({"event", "level", "timestamp", "time", "service", "logger", "exception", "stack"})
 MAX_SHOWN = 600
-LINES_PER_BURST = 20
+LINES_PER_BURST, LINES_PER_KIND = 20, 3
 BURST_S = 10.0
 
 Level = Literal["info", "warning", "error"]
@@ -85,18 +86,21 @@ class Terminal:
 
 
 class Burst:
-    """Lets so many lines through in so many seconds; a child in trouble must not flood the terminal."""
+    """Lets so many lines through in so many seconds, and few of a kind: a child in trouble must not flood."""
 
     def __init__(self) -> None:
         self._until = 0.0
-        self._left = 0
+        self._shown: Counter[str] = Counter()
         self.held_back = 0
 
-    def allows(self, now_s: float) -> bool:
+    def allows(self, now_s: float, text: str) -> bool:
+        """A line's kind is its first word: the name of a log entry's event."""
         if now_s >= self._until:
-            self._until, self._left = now_s + BURST_S, LINES_PER_BURST
-        if self._left:
-            self._left -= 1
+            self._until = now_s + BURST_S
+            self._shown.clear()
+        kind = text.partition(" ")[0]
+        if self._shown.total() < LINES_PER_BURST and self._shown[kind] < LINES_PER_KIND:
+            self._shown[kind] += 1
             return True
         self.held_back += 1
         return False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.terminal import LINES_PER_BURST, BoundedLog, Burst, Terminal, readable
+from deploy.local.terminal import LINES_PER_BURST, LINES_PER_KIND, BoundedLog, Burst, Terminal, readable
 
 
 def test_information_is_not_shown() -> None:
@@ -43,9 +43,15 @@ def test_control_and_bidi_characters_do_not_reach_the_terminal() -> None:
 
 def test_burst_lets_some_lines_through_and_counts_the_rest() -> None:
     burst = Burst()
-    assert sum(burst.allows(0.0) for _ in range(100)) == LINES_PER_BURST
+    assert sum(burst.allows(0.0, f"event_{number}") for number in range(100)) == LINES_PER_BURST
     assert burst.held_back == 100 - LINES_PER_BURST
-    assert burst.allows(1000.0)
+    assert burst.allows(1000.0, "event_0")
+
+
+def test_the_same_event_is_shown_a_few_times_only() -> None:
+    burst = Burst()
+    assert sum(burst.allows(0.0, f"partition_waits partition={number}") for number in range(16)) == LINES_PER_KIND
+    assert burst.allows(0.0, "other")
 
 
 def test_log_keeps_the_newest_lines_within_its_bound(tmp_path: Path) -> None:
