@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from shared.contracts.ids import Email, Name, OperatorId, SiteKey, SkillId
+from shared.contracts.ids import ClientId, Email, Name, OperatorId, SiteKey, SkillId
 
 Role = Literal["operator", "supervisor", "admin"]
 ROLE_RANK: dict[Role, int] = {"operator": 0, "supervisor": 1, "admin": 2}
@@ -58,6 +58,25 @@ class Skill(Struct, frozen=True):
     name: Name
 
 
+RuleSubject = Literal["address", "referrer", "country", "language", "campaign", "attribute", "choice"]
+
+
+class Condition(Struct, frozen=True):
+    """What is looked at, and the pattern that it must fit (see shared.domain.skills). `attribute`: which of them."""
+
+    subject: RuleSubject
+    pattern: Annotated[str, Meta(min_length=1, max_length=256)]
+    attribute: Annotated[str, Meta(max_length=64)] = ""
+
+
+class SkillRule(Struct, frozen=True):
+    """A visitor for whom all conditions hold needs `skill`. The first rule that fits decides."""
+
+    rule: ClientId
+    skill: SkillId
+    conditions: Annotated[tuple[Condition, ...], Meta(min_length=1, max_length=10)]
+
+
 class Site(Struct, frozen=True, kw_only=True):
     """One customer website."""
 
@@ -69,6 +88,7 @@ class Site(Struct, frozen=True, kw_only=True):
     settings: SiteSettings = SiteSettings()
     disabled: bool = False
     created_at: int = 0
+    rules: Annotated[tuple[SkillRule, ...], Meta(max_length=200)] = ()
     version: int = 0  # grows by one with every change: who writes says which one it has seen
 
 

@@ -52,7 +52,8 @@ from shared.contracts.sites import SiteSettings
 PLACES_TOLD = 50  # visitors behind that place hear only where they began
 MAX_FIRINGS = 20  # deadlines of one visitor in one go: each moves on, so more is a fault of ours
 
-_NOBODY = VisitorFacts()
+# Visitors whom the command at hand is not about are not looked up: they count as present until presence says otherwise.
+_UNSEEN = VisitorFacts(present=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ def _desk(floor: Floor, visitor: str, command: ChatCommand | Occurrence, moment:
         for other in floor.queued - {visitor}:
             skill = floor.engagements[other].skill
             waiting[skill] = waiting.get(skill, 0) + 1
-    facts = floor.visitors.get(visitor, _NOBODY)
+    facts = floor.visitors.get(visitor, _UNSEEN)
     return Desk(moment.now_ms, moment.resumed_at_ms, moment.settings, floor.agents, facts, floor.skills, waiting)
 
 

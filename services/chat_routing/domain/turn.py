@@ -50,7 +50,10 @@ from shared.contracts.sites import SiteSettings
 
 
 class VisitorFacts(Struct, frozen=True, kw_only=True):
-    """What presence and the site's rules say of the visitor now. `present`: it has a row."""
+    """What presence and the site's rules say of the visitor now. `present`: it has a row.
+
+    `skill` already takes the choice in the form into account, if the command at hand carries one.
+    """
 
     present: bool = False
     nickname: str = ""

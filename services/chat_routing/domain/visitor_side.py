@@ -39,11 +39,10 @@ def request(turn: Turn, command: RequestChat) -> Decision | Refusal:
         return refuse("engaged", before)
     if desk.now_ms < before.barred_until_ms:
         return refuse("banned" if before.banned else "cooldown", before)
-    chosen = command.skill in desk.skills
-    skill = command.skill if chosen else desk.visitor.skill
+    skill = desk.visitor.skill
     fields = new_chat(before, desk) | {
         "skill": skill,
-        "why": "choice" if chosen else desk.visitor.why,
+        "why": desk.visitor.why,
         "name": command.name or before.name,
         "email": command.email or before.email,
         "question": command.text,

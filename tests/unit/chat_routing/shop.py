@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,17 +58,12 @@ class Shop:
         self.take(agent_missing(self.floor, f"o_{name}", self.moment()))
 
     def arrive(self, visitor: str, skill: str = "sales", visit_ms: int = 1) -> None:
-        facts = VisitorFacts(present=True, nickname=f"Visitor {visitor}", visit_ms=visit_ms, skill=skill, why="default")
-        visitors = {**self.floor.visitors, visitor: facts}
-        self.floor = Floor(
-            SITE,
-            SKILLS,
-            self.floor.agents,
-            self.floor.engagements,
-            visitors,
-            self.floor.queued,
-            self.floor.pickups,
-        )
+        nickname = f"Visitor {visitor}"
+        facts = VisitorFacts(present=True, nickname=nickname, visit_ms=visit_ms, skill=skill, why="default")
+        self.put_facts(visitor, facts)
+
+    def put_facts(self, visitor: str, facts: VisitorFacts) -> None:
+        self.floor = dataclasses.replace(self.floor, visitors={**self.floor.visitors, visitor: facts})
 
     def wait(self, ms: int) -> None:
         """Let time pass; every deadline fires when it is due, in order."""
@@ -91,6 +87,8 @@ class Shop:
 
     def do(self, command: ChatCommand) -> str:
         """Carry it out; 'ok' or the code of the refusal."""
+        if command.visitor not in self.floor.visitors:
+            self.put_facts(command.visitor, VisitorFacts())
         self.take(perform(self.floor, command.visitor, command, self.moment()))
         answers = [event for event in self.told if isinstance(event, CommandDone) and event.id == command.id]
         return answers[-1].code or "ok" if answers else "none"
@@ -100,7 +98,9 @@ class Shop:
         return {"site": SITE, "visitor": visitor, "by": by, "id": f"k{self.commands}"} | fields
 
     def v(self, command: str, visitor: str, **fields: Any) -> str:
-        """A visitor's command by its class name."""
+        """A visitor's command by its class name. A choice in the form decides the skill, as with no rules."""
+        if fields.get("skill") in SKILLS:
+            self.arrive(visitor, fields["skill"])
         return self.do(getattr(chat, command)(**self._common(visitor, Actor("visitor", visitor), fields)))
 
     def o(self, command: str, name: str, visitor: str, **fields: Any) -> str:
