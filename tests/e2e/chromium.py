@@ -1,0 +1,48 @@
+"""A real Chromium for tests: Debian's, or the one that CHROMIUM names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Playwright's own defaults that would keep what we test from happening.
+UNWANTED_DEFAULTS = ["--disable-back-forward-cache"]
+
+
+def chromium_path() -> str:
+    """Where Chromium is; without one the test is skipped with one line, except in CI, where it fails."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if path:
+        return path
+    message = "no Chromium: install Debian's package `chromium` or set CHROMIUM to one"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A browser for as long as the block lasts."""
+    path = chromium_path()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=path, args=ARGUMENTS, ignore_default_args=UNWANTED_DEFAULTS
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
