@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec.structs import replace
 
 from services.presence.domain.draft import Draft
@@ -36,9 +34,7 @@ def row_change(site: str, visitor: str, before: Visitor, draft: Draft, seq: int)
         return None if old is None else RowGone(site, seq, visitor, seq)
     if old is None or draft.forgotten >= 0:
         return RowChanged(site, seq, visitor, seq, {name: getattr(new, name) for name in FIELDS}, full=True)
-    fields: dict[str, Any] = {}
-    for name in FIELDS:
-        value = getattr(new, name)
-        if value != getattr(old, name):
-            fields[name] = value
-    return RowChanged(site, seq, visitor, seq, fields) if fields else None
+    if new == old:  # most events: nothing that is shown; the version moves only below
+        return None
+    fields = {name: value for name in FIELDS if (value := getattr(new, name)) != getattr(old, name)}
+    return RowChanged(site, seq, visitor, seq, fields)
