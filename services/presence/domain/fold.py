@@ -14,8 +14,8 @@ from services.presence.domain.draft import Draft, Moment, find_view, store_view
 from services.presence.domain.tabs import (
     MAX_TABS,
     SIGNS_OF_A_LIVE_TAB,
-    announced,
     attached,
+    completed,
     detached,
     engaged,
     moved_by,
@@ -70,10 +70,7 @@ def _apply(draft: Draft, tab: Tab, event: Tracked, at_ms: int, newest: bool) -> 
     """The page view and the tab after `event`."""
     page, view = pack_id(event.page), tab.view
     if view is not None and view.page == page:
-        told = retold(view, event) if newest else view
-        if event.type == "page":
-            told = announced(told, event, at_ms)
-        told = replace(told, engaged_ms=max(told.engaged_ms, engaged(event)))
+        told = retold(view, event) if newest else completed(view, event, at_ms)
         draft = _engaged(draft, told.engaged_ms - view.engaged_ms, event, at_ms)
         tab = replace(tab, view=told)
         return draft, moved_by(tab, event.type, at_ms, turned=False) if newest and event.type != "attr" else tab

@@ -42,13 +42,13 @@ def retold(view: View, event: Tracked) -> View:
     )
 
 
-def announced(view: View, event: Tracked, at_ms: int) -> View:
-    """`view` after its own `page` event, which later ones had overtaken."""
+def completed(view: View, event: Tracked, at_ms: int) -> View:
+    """`view` after an event that came late: it fills in what is not known yet. The `page` event says when it began."""
     return replace(
         view,
         url=view.url or event.url,
         title=view.title or event.title or "",
-        started_at=min(view.started_at, at_ms),
+        started_at=min(view.started_at, at_ms) if event.type == "page" else view.started_at,
         engaged_ms=max(view.engaged_ms, engaged(event)),
     )
 
