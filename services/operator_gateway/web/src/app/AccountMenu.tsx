@@ -35,8 +35,10 @@ export function AccountMenu() {
   return (
     <>
       <Root modal={false}>
-        <Trigger className="avatar" aria-label={t("header.account")}>
-          <span dir="auto">{initials(name)}</span>
+        <Trigger className="avatar" aria-label={`${initials(name)}: ${t("header.account")}`}>
+          <span dir="auto" aria-hidden="true">
+            {initials(name)}
+          </span>
         </Trigger>
         <Portal>
           <Content className="menu" align="end" sideOffset={6}>

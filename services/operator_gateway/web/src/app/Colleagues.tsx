@@ -16,12 +16,12 @@ export function Colleagues({ site }: { site: Site | null }) {
   const people = colleaguesOn(site, useLive((state) => state.colleagues));
   return (
     <Root>
-      <Trigger className="button quiet" aria-label={t("header.colleagues")}>
+      <Trigger className="button quiet" aria-label={`${t("header.colleagues")}: ${people.length}`}>
         <Users size={16} aria-hidden="true" />
         <span className="number">{people.length}</span>
       </Trigger>
       <Portal>
-        <Content className="popover colleagues" align="end" sideOffset={6}>
+        <Content className="popover colleagues" aria-label={t("header.colleagues")} align="end" sideOffset={6}>
           <h2 className="menu-label">{t("header.colleagues")}</h2>
           {people.length === 0 && <p className="popover-empty">{t("header.no_colleagues")}</p>}
           <ul>

@@ -16,7 +16,7 @@ export function Header({ site }: { site: Site | null }) {
     <header className="header">
       <span className="brand">
         <Mark size={26} />
-        <span className="brand-name">{t("product")}</span>
+        <h1 className="brand-name">{t("product")}</h1>
       </span>
       <SiteMenu site={site} />
       <Freshness />

@@ -42,7 +42,7 @@ export function FilterMenu({ label, options, chosen, single = false, onChoose }:
         <ChevronDown size={14} aria-hidden="true" />
       </Trigger>
       <Portal>
-        <Content className="popover filter-menu" align="start" sideOffset={6}>
+        <Content className="popover filter-menu" aria-label={label} align="start" sideOffset={6}>
           {options.length >= SEARCH_FROM && (
             <label className="search search-small">
               <Search size={14} aria-hidden="true" />

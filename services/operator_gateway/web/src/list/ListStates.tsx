@@ -1,5 +1,5 @@
 import { Copy, Lock, SearchX, Store, UserRoundSearch } from "lucide-react";
-import { useState, type ReactNode } from "react";
+import { useRef, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { useSession } from "../app/session";
 import type { Site } from "../wire";
@@ -57,16 +57,22 @@ export function embedSnippet(collector: string, site: string): string {
 function Snippet({ text }: { text: string }) {
   const { t } = useTranslation();
   const [copied, setCopied] = useState(false);
+  const code = useRef<HTMLElement>(null);
+  // Without TLS there is no clipboard to write to: the text is selected then, ready to be copied by hand.
   async function copy() {
-    await navigator.clipboard.writeText(text);
-    setCopied(true);
+    try {
+      await navigator.clipboard.writeText(text);
+      setCopied(true);
+    } catch {
+      if (code.current) getSelection()?.selectAllChildren(code.current);
+    }
   }
   return (
     <div className="snippet">
       <p>{t("list.snippet")}</p>
       <div className="snippet-box">
-        <code dir="ltr">{text}</code>
-        <button type="button" className="button small" onClick={() => void copy().catch(() => setCopied(false))}>
+        <code ref={code} dir="ltr">{text}</code>
+        <button type="button" className="button small" onClick={() => void copy()}>
           <Copy size={14} aria-hidden="true" />
           {t(copied ? "list.copied" : "list.copy")}
         </button>

@@ -21,12 +21,14 @@ export function SideArea({ site }: { site: Site | null }) {
   return (
     <aside className="side" style={{ width }} aria-label={t(`panel.${panel}`)}>
       <Splitter width={width} />
-      <div className="side-tabs" role="tablist">
-        {PANELS.map((one) => (
-          <button key={one} type="button" role="tab" id={`tab-${one}`} aria-selected={panel === one} aria-controls="side-panel" onClick={() => openPanel(one)}>
-            {t(`panel.${one}`)}
-          </button>
-        ))}
+      <div className="side-tabs">
+        <div className="side-tablist" role="tablist">
+          {PANELS.map((one) => (
+            <button key={one} type="button" role="tab" id={`tab-${one}`} aria-selected={panel === one} aria-controls="side-panel" onClick={() => openPanel(one)}>
+              {t(`panel.${one}`)}
+            </button>
+          ))}
+        </div>
         <span className="header-space" />
         <button type="button" className="icon-button" aria-label={t("panel.close")} onClick={() => openPanel(null)}>
           <X size={16} />
