@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
@@ -206,6 +207,14 @@ async def test_a_rewritten_history_of_the_same_length_is_noticed(
 
     await eventually(lambda: name() == "Other")
     assert directory.reloads == 1
+
+
+async def test_a_change_that_follows_another_history_is_not_taken(directory: Directory, store: DirectoryStore) -> None:
+    await store.create_site(site())
+    await directory.catch_up()
+    payload = b"2 %s 0123456789abcdef site s_00000001\n" + msgspec.msgpack.encode(site(name="Other"))
+    assert not directory._apply("9-9", payload.replace(b"%s", b"another"))
+    assert directory._apply("9-9", payload.replace(b"%s", directory._state.mark.encode()))
 
 
 def _all_keys() -> list[str]:

@@ -6,12 +6,14 @@ import asyncio
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from services.operator_gateway import accounts
 from shared.contracts.sites import Operator
+from shared.embedded import EmbeddedValkey
 from shared.runtime.clock import Clock, ManualClock, SystemClock
 from shared.storage import keys
 from shared.storage.clients import Clients, RedisSettings
@@ -110,6 +112,7 @@ async def test_an_ended_login_is_over_on_both_gateways(gateways: tuple[Gateway, 
 
 OTHER_PROCESS = """
 import asyncio, sys
+from shared.embedded import EmbeddedValkey
 from shared.runtime.clock import SystemClock
 from shared.storage.clients import Clients, RedisSettings
 from shared.storage.directory import Directory
@@ -238,6 +241,47 @@ async def test_a_flush_ends_watched_logins(gateways: tuple[Gateway, Gateway]) ->
     assert there.sessions.watch(signed_in)
     await here.clients.call("FLUSHALL")
     await eventually(lambda: [s for s, _ in there.revoked] == [login.session.session])
+
+
+async def test_a_login_that_ended_unheard_is_found_after_a_reload(gateways: tuple[Gateway, Gateway]) -> None:
+    here, there = gateways
+    login, kept = await here.sessions.create(ann(here)), await here.sessions.create(ann(here))
+    for token in (login.token, kept.token):
+        signed_in = await there.sessions.verify(token)
+        assert signed_in is not None
+        assert there.sessions.watch(signed_in)
+    await here.clients.pipeline(  # ended, and the entry that told so was trimmed
+        [("DEL", keys.session(login.session.session)), ("HSET", keys.DIRECTORY_HEAD, "seq", 99, "mark", "missed")]
+    )
+    await eventually(lambda: there.revoked == [(login.session.session, "expired")])
+
+
+async def test_logins_work_on_a_cluster(tmp_path: Path, clock: ManualClock) -> None:
+    with EmbeddedValkey(tmp_path, settings={"cluster-enabled": "yes"}) as server:
+        raw = Clients(RedisSettings(server.url))
+        await raw.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+
+        async def whole() -> bool:
+            return "cluster_state:ok" in str(await raw.call("CLUSTER", "INFO"))
+
+        await eventually(whole)
+        await raw.close()
+        here = await Gateway(server.url.replace("redis://", "redis+cluster://").removesuffix("/0"), clock).start()
+        try:
+            store, lockout = DirectoryStore(here.clients), Lockout(here.clients, clock)
+            assert isinstance(await store.create_operator(ANN, "secret"), Written)
+            assert await here.directory.catch_up()
+            assert await store.credentials("ANN@shop.example") == (ann(here), "secret")
+            assert await lockout.attempt("ann@shop.example", "192.0.2.1") == 0
+            await lockout.succeeded("ann@shop.example", "192.0.2.1")
+            login = await here.sessions.create(ann(here))
+            signed_in = await here.sessions.redeem(await here.sessions.ticket(login.session.session))
+            assert signed_in is not None
+            assert here.sessions.watch(signed_in)
+            await here.sessions.end(login.session.session, ANN.operator)
+            await eventually(lambda: here.revoked == [(login.session.session, "ended")])
+        finally:
+            await here.stop()
 
 
 async def test_new_login_replaces_the_one_it_came_with(gateways: tuple[Gateway, Gateway]) -> None:
