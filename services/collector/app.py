@@ -81,7 +81,15 @@ class Collector:
     def _edge(self) -> tuple[LiveDesk, EdgeServer]:
         settings = self.settings
         contacts = Contacts(self._trusted, settings.trusted_header)
-        desk = Desk(self.intake, self.liveness, self.departures, self.outcomes, settings.hello_s, settings.heartbeat_s)
+        desk = Desk(
+            self.intake,
+            self.liveness,
+            self.departures,
+            self.outcomes,
+            settings.frames_rate,
+            settings.hello_s,
+            settings.heartbeat_s,
+        )
         live = LiveDesk(desk, contacts, total=self._total, per_address=self._per_address)
         beacons = Beacons(self.intake, contacts, self.outcomes, settings.body_s)
         edge = Edge(_routes(beacons, live), self.scripts, self.outcomes)

@@ -51,6 +51,8 @@ class CollectorSettings:
     visitor_burst: int = setting("COLLECTOR_VISITOR_BURST", 60, help="requests of a visitor at once", minimum=1)
     site_per_s: float = setting("COLLECTOR_SITE_PER_S", 5000.0, help="requests of a site's visitors", minimum=0.001)
     site_burst: int = setting("COLLECTOR_SITE_BURST", 20_000, help="requests of a site at once", minimum=1)
+    frames_per_s: float = setting("COLLECTOR_FRAMES_PER_S", 10.0, help="messages of a live channel", minimum=0.001)
+    frames_burst: int = setting("COLLECTOR_FRAMES_BURST", 60, help="messages of a live channel at once", minimum=1)
     max_connections: int = setting(
         "COLLECTOR_MAX_CONNECTIONS", 20_000, help="fewer if the system allows fewer open files", minimum=1
     )
@@ -61,7 +63,10 @@ class CollectorSettings:
     body_s: float = setting("COLLECTOR_BODY_S", 10.0, help="seconds until a body must be complete", minimum=0.1)
     hello_s: float = setting("COLLECTOR_HELLO_S", 10.0, help="seconds until a live channel must say hello", minimum=0.1)
     heartbeat_s: float = setting(
-        "COLLECTOR_HEARTBEAT_S", 25.0, help="seconds between pings on a live channel", minimum=0.1
+        "COLLECTOR_HEARTBEAT_S",
+        25.0,
+        help="seconds between pings on a live channel; routers drop idle links at 60",
+        minimum=0.1,
     )
     alive_s: float = setting(
         "COLLECTOR_ALIVE_S", 10.0, help="seconds between signs of life to presence", minimum=0.05, maximum=12
@@ -104,6 +109,11 @@ class CollectorSettings:
     def visitor_rate(self) -> Rate:
         """Requests of a visitor."""
         return Rate(self.visitor_per_s, self.visitor_burst)
+
+    @property
+    def frames_rate(self) -> Rate:
+        """Messages of a live channel: a tab sends one every few seconds, after an outage some more at once."""
+        return Rate(self.frames_per_s, self.frames_burst)
 
     @property
     def site_rate(self) -> Rate:

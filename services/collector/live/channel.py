@@ -27,11 +27,9 @@ from shared.contracts.sites import Site
 from shared.contracts.streams import TabAttached, TabDetached
 from shared.contracts.tracking import MAX_BODY_BYTES, Hello, LiveClose, LiveError, LiveOk
 
-HEARTBEAT_S = 25.0  # home routers drop idle links at 60 s
 CLOSE_S = 2.0  # how long the other end may take to say good-bye
 MAX_BAD_FRAMES = 5
 MAX_TOO_FAST = 50  # refused for speed and still sending: it does not read our answers
-FRAMES: Final = Rate(per_s=10, burst=60)  # a tab sends a frame every few seconds, after an outage some more at once
 
 _encode = msgspec.json.Encoder().encode
 
@@ -71,8 +69,9 @@ class Desk:
     liveness: Liveness
     departures: Departures
     outcomes: Outcomes
+    frames: Rate
     hello_s: float
-    heartbeat_s: float = HEARTBEAT_S
+    heartbeat_s: float
 
 
 class Channel:
@@ -92,7 +91,7 @@ class Channel:
         self._sender: Sender | None = None
         self._attempted: TabAttached | None = None  # the arrival that may be stored
         self._in_doubt = False
-        self._speed = RateLimit(FRAMES, max_keys=1)
+        self._speed = RateLimit(desk.frames, max_keys=1)
         self._bad_frames = 0
         self._too_fast = 0
         self._ending: Ending | None = None
