@@ -31,6 +31,7 @@ from shared.storage.clients import Clients
 from shared.storage.directory import Directory
 from shared.storage.log import GroupAppender, PartitionLog
 
+APPEND_S = 1.8  # the contract promises an answer within 2 s
 FLUSH_S = 3.0  # for departures at shutdown; presence finds the rest by this collector's silence
 STALE_MS = 15_000  # the directory has not heard from Redis for so long: new sites and origins may be missing
 
@@ -58,7 +59,7 @@ class Collector:
         self.directory = Directory(clients)
         self.countries = Countries(settings.geoip_db)
         self.outcomes = Outcomes(registry)
-        self.appender = GroupAppender(PartitionLog(clients, settings.lag_limit))
+        self.appender = GroupAppender(PartitionLog(clients, settings.lag_limit), APPEND_S)
         self.partitions = Partitions(settings.partitions)
         rules = Rules(
             self.directory,

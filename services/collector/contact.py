@@ -5,16 +5,14 @@ Read :class:`Contacts`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aiohttp import web
+from msgspec import Struct
 
 from services.collector.domain.addresses import sender_origin
 from services.collector.domain.peers import Address, TrustedProxies, limit_key
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Struct, frozen=True):
     """Who is at the other end, as far as HTTP tells. `address` lives only as long as the request."""
 
     address: Address | None
@@ -34,10 +32,7 @@ class Contacts:
     def of(self, request: web.BaseRequest) -> Contact:
         """The contact of a request."""
         fields = request.headers
-        transport = request.transport
-        peer = transport.get_extra_info("peername") if transport is not None else None
-        forwarded = fields.getall(self._header, ())
-        address = self._trusted.client_address(peer[0] if isinstance(peer, tuple) else "", forwarded)
+        address = self._address(request)
         return Contact(
             address,
             limit_key(address),
@@ -45,3 +40,9 @@ class Contacts:
             fields.get("User-Agent", ""),
             fields.get("Accept-Language", ""),
         )
+
+    def _address(self, request: web.BaseRequest) -> Address | None:
+        peer = request.protocol.peername
+        text = peer[0] if isinstance(peer, tuple) else ""
+        forwarded = request.headers.getall(self._header, ()) if self._trusted else ()
+        return self._trusted.client_address(text, forwarded)

@@ -6,11 +6,12 @@ it put into the form that presence reads and appended. The answer is given after
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from services.collector import outcomes
 from services.collector.agents import Agent
@@ -31,8 +32,6 @@ from shared.runtime.clock import Clock
 from shared.storage.faults import Lagging, Unavailable
 from shared.storage.keys import InputStream
 
-# Half of what a sender waits before it tries again elsewhere; the contract promises an answer within 2 s.
-APPEND_S = 1.8
 UNAVAILABLE_RETRY_S = 2
 
 
@@ -48,12 +47,11 @@ class Appender(Protocol):
     """The part of the group appender that the collector uses."""
 
     def submit(self, stream: InputStream, partition: Partition, payload: bytes, /) -> Awaitable[None]:
-        """Append and return when Redis has it."""
+        """Append and return when Redis has it; the deadline of an answer is the appender's."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Whom events belong to. `token`: to be told to the browser, which had none."""
 
     visitor: str
@@ -61,8 +59,7 @@ class Identity:
     token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """The input was taken or needs no more attention; `answer` is None when there is nothing to say."""
 
     outcome: str
@@ -147,11 +144,10 @@ class Intake:
     async def append(self, site: str, entry: InEntry) -> Refusal | None:
         """Store one entry; None when Redis has it. After a refusal it may be stored all the same."""
         try:
-            async with asyncio.timeout(APPEND_S):
-                await self._appender.submit("in", self._rules.partitions.of(site), encode(entry))
+            await self._appender.submit("in", self._rules.partitions.of(site), encode(entry))
         except Lagging as lagging:
             return Refusal("lagging", retry_after_s=lagging.retry_after_s)
-        except (Unavailable, TimeoutError):
+        except Unavailable:
             return Refusal("unavailable", retry_after_s=UNAVAILABLE_RETRY_S)
         return None
 
@@ -199,8 +195,7 @@ class Intake:
         refused = await self.append(sender.site, tracked.entry)
         if refused is not None:
             return refused
-        self._counts.append_seconds.observe(time.perf_counter() - started)
-        self._counts.events.inc(tracked.accepted)
+        self._counts.stored(tracked.accepted, time.perf_counter() - started)
         if tracked.rejected:
             return Answered(outcomes.PARTLY, BatchAnswer(tracked.accepted, tracked.rejected, token), tracked.accepted)
         answer = BatchAnswer(token=token) if token else None

@@ -7,6 +7,7 @@ Producers append to `in` and `cmd` (:class:`PartitionLog`, :class:`GroupAppender
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -57,11 +58,18 @@ class _Queue:
 
 class GroupAppender:
     """Group commit: whoever submits while an append is under way shares the next one. One append a partition at a time,
-    so each producer's order is kept."""
+    so each producer's order is kept.
 
-    def __init__(self, partition_log: PartitionLog) -> None:
+    With `answer_within_s` a submitter hears Unavailable after that time; what has not been sent by then is not sent.
+    """
+
+    def __init__(self, partition_log: PartitionLog, answer_within_s: float | None = None) -> None:
         self._log = partition_log
         self._queues: dict[tuple[keys.InputStream, Partition], _Queue] = {}
+        self._answer_within_s = answer_within_s
+        # Who is owed an answer until when, in order. One timer for all: one each would cost as much as the rest.
+        self._owed: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def submit(self, stream: keys.InputStream, partition: Partition, payload: bytes) -> None:
         """Append `payload` and return when Redis has it. Raises Lagging or Unavailable."""
@@ -70,16 +78,41 @@ class GroupAppender:
             queue = self._queues[stream, partition] = _Queue()
         if len(queue.waiting) >= QUEUE_LIMIT:
             raise Lagging
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
         queue.waiting.append((payload, done))
+        if self._answer_within_s is not None:
+            self._owe(loop, self._answer_within_s, done)
         if queue.flusher is None:
             queue.flusher = asyncio.create_task(self._flush(stream, partition, queue))
         await done
+
+    def _owe(self, loop: asyncio.AbstractEventLoop, within_s: float, done: asyncio.Future[None]) -> None:
+        owed = self._owed
+        while owed and owed[0][1].done():
+            owed.popleft()
+        owed.append((loop.time() + within_s, done))
+        if self._timer is None:
+            self._timer = loop.call_later(within_s, self._give_up, loop)
+
+    def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer those who have waited long enough, and come back for the next."""
+        self._timer = None
+        owed, now = self._owed, loop.time()
+        while owed and (owed[0][0] <= now or owed[0][1].done()):
+            done = owed.popleft()[1]
+            if not done.done():
+                done.set_exception(Unavailable("no answer in time"))
+        if owed:
+            self._timer = loop.call_at(owed[0][0], self._give_up, loop)
 
     async def _flush(self, stream: keys.InputStream, partition: Partition, queue: _Queue) -> None:
         try:
             while queue.waiting:
                 group, queue.waiting = queue.waiting[:GROUP_SIZE], queue.waiting[GROUP_SIZE:]
+                group = [item for item in group if not item[1].done()]  # the others were told that it is not stored
+                if not group:
+                    continue
                 fault: Exception | None = None
                 try:
                     await self._log.append(stream, partition, [payload for payload, _ in group])

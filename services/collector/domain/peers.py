@@ -51,10 +51,13 @@ def limit_key(address: Address | None) -> str:
 
 
 class TrustedProxies:
-    """The proxies whose header is believed."""
+    """The proxies whose header is believed; false when there are none."""
 
     def __init__(self, networks: Iterable[Network]) -> None:
         self._networks = tuple(networks)
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
 
     def trusts(self, address: Address | None) -> bool:
         """Whether `address` is one of them."""

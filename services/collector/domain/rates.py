@@ -36,7 +36,7 @@ class RateLimit:
             full_at = self._before.get(key, 0.0)
             if len(self._now) >= self._max_keys:
                 self._before, self._now = self._now, {}
-        full_at = max(full_at, now_ms) + self._cost_ms * cost
+        full_at = (full_at if full_at > now_ms else now_ms) + self._cost_ms * cost
         wait = full_at - now_ms - self._depth_ms
         if wait > 0:
             return int(wait) + 1

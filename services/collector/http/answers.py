@@ -11,7 +11,8 @@ import secrets
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.helpers import rfc822_formatted_time
 
 from services.collector.domain.refusals import Refusal
 from shared.contracts.problems import Problem
@@ -46,9 +47,40 @@ def headers(**more: str) -> dict[str, str]:
     return answer
 
 
-def no_content() -> web.Response:
+_NO_CONTENT: Final = (
+    "HTTP/1.1 204 No Content\r\n"
+    + "".join(f"{name}: {value}\r\n" for name, value in _COMMON.items())
+    + f"{REQUEST_ID}: {_process}"
+)
+
+
+class NoContent(web.StreamResponse):
+    """204, the answer to nearly every beacon: written as one prepared text, at a third of the cost of building it.
+
+    Only for HTTP/1.1 connections that stay open. aiohttp's server asks an answer for what is below and nothing else.
+    """
+
+    def __init__(self) -> None:
+        # The parent's fields are for answers that are built header by header.
+        self._status = 204
+        self._keep_alive = True
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write the answer."""
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        transport.write(f"{_NO_CONTENT}{next(_count):08x}\r\nDate: {rfc822_formatted_time()}\r\n\r\n".encode())
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """There is no body."""
+
+
+def no_content(request: web.BaseRequest) -> web.StreamResponse:
     """204: nothing to say."""
-    return web.Response(status=204, headers={**_COMMON, REQUEST_ID: f"{_process}{next(_count):08x}"})
+    if request.keep_alive and request.version == HttpVersion11:
+        return NoContent()
+    return web.Response(status=204, headers=headers())
 
 
 def json_answer(value: Any, status: int = 200, **more: str) -> web.Response:

@@ -69,7 +69,7 @@ class Beacons:
             return body
         result = await self._intake.batch(body, self._contacts.of(request), "http")
         if isinstance(result, Answered):
-            return no_content() if result.answer is None else json_answer(result.answer)
+            return no_content(request) if result.answer is None else json_answer(result.answer)
         return problem(result)
 
     async def pixel(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -110,7 +110,7 @@ class EdgeServer(web.Server):
         key = limit_key(address)
         self._peers[handler] = key
         self._by_address[key] += 1
-        self._outcomes.connections.inc()
+        self._outcomes.connections += 1
         if len(self._peers) > self._total:
             self._make_room(handler, None)
         elif self._by_address[key] > self._per_address and not self._trusted.trusts(address):
@@ -132,7 +132,7 @@ class EdgeServer(web.Server):
         key = self._peers.pop(handler, None)
         if key is None:
             return
-        self._outcomes.connections.dec()
+        self._outcomes.connections -= 1
         self._by_address[key] -= 1
         if not self._by_address[key]:
             del self._by_address[key]
@@ -147,7 +147,7 @@ class EdgeServer(web.Server):
         self._drop(newcomer, "full" if key is None else "address_full")
 
     def _drop(self, handler: RequestHandler, reason: str) -> None:
-        self._outcomes.connections_dropped.labels(reason).inc()
+        self._outcomes.connection_dropped(reason)
         self._forget(handler)
         if handler.transport is not None:
             handler.transport.close()

@@ -41,10 +41,10 @@ class Departures:
     def add(self, departure: TabDetached, *, in_doubt: bool) -> None:
         """Report that a channel closed. `in_doubt`: whether its arrival is stored is not known."""
         if len(self._waiting) >= MAX_WAITING:
-            self._outcomes.departures_dropped.inc()
+            self._outcomes.departures_dropped += 1
             return
         self._waiting.append((departure, in_doubt))
-        self._outcomes.departures_waiting.set(len(self._waiting))
+        self._outcomes.departures_waiting = len(self._waiting)
         self._added.set()
         self._settled.clear()
 
@@ -58,7 +58,7 @@ class Departures:
                 continue
             failed = await self._report(group)
             self._waiting.extendleft(reversed(failed))
-            self._outcomes.departures_waiting.set(len(self._waiting))
+            self._outcomes.departures_waiting = len(self._waiting)
             if not self._waiting:
                 self._settled.set()
             if failed:
@@ -119,7 +119,7 @@ class Liveness:
         partition = self._intake.partition(site)
         self._attached[partition] += 1
         self._a_site[partition] = site  # names the partition to the intake
-        self._outcomes.channels.inc()
+        self._outcomes.channels += 1
 
     def detach(self, site: str) -> None:
         """Count a channel out."""
@@ -128,7 +128,7 @@ class Liveness:
         if not self._attached[partition]:
             del self._attached[partition]
             del self._a_site[partition]
-        self._outcomes.channels.dec()
+        self._outcomes.channels -= 1
 
     async def announce(self) -> list[Refusal]:
         """Say once, in each partition with channels, that they are alive; gives back what went wrong."""
