@@ -33,7 +33,7 @@ from shared.storage.log import GroupAppender, PartitionLog
 
 APPEND_S = 1.8  # the contract promises an answer within 2 s
 FLUSH_S = 3.0  # for departures at shutdown; presence finds the rest by this collector's silence
-STALE_MS = 15_000  # the directory has not heard from Redis for so long: new sites and origins may be missing
+STALE_MS = 5_000  # the directory has not heard from Redis for so long; it asks every second
 
 
 def _routes(beacons: Beacons, live: LiveDesk) -> dict[str, Route]:
@@ -61,12 +61,13 @@ class Collector:
         self.outcomes = Outcomes(registry)
         self.appender = GroupAppender(PartitionLog(clients, settings.lag_limit), APPEND_S)
         self.partitions = Partitions(settings.partitions)
+        self._classify = agent_classifier(settings.never_bots)
         rules = Rules(
             self.directory,
             self.partitions,
             VisitorTokens(settings.secret, tuple(filter(None, (settings.previous_secret,)))),
             _limits(settings),
-            agent_classifier(settings.never_bots),
+            self._classify,
             self.countries,
         )
         # A restarted collector is another one: channels of the one before are gone.
@@ -113,6 +114,7 @@ class Collector:
     async def start(self) -> None:
         """Wait for Redis and the sites; the public port opens after this."""
         self.countries.load()
+        self._classify("")  # compiles its patterns, which takes 0.1 s: not while visitors wait
         await self.clients.ready()
         await self.clients.agree_on_partitions(self.settings.partitions)
         await self.directory.start()
@@ -129,11 +131,13 @@ class Collector:
         await self.clients.close()
 
     def redis_problem(self) -> str | None:
-        """Why sites may be out of date."""
+        """Why events cannot be stored, or sites may be out of date."""
         stale_ms = self.directory.stale_ms
         if stale_ms is None:
             return "waiting for Redis and the directory"
-        return f"Redis has not answered for {stale_ms // 1000} s" if stale_ms > STALE_MS else None
+        if stale_ms > STALE_MS:
+            return f"Redis has not answered for {stale_ms // 1000} s"
+        return self.intake.storing_problem()
 
 
 def build(settings: CollectorSettings, clock: Clock | None = None) -> Service:
@@ -142,6 +146,8 @@ def build(settings: CollectorSettings, clock: Clock | None = None) -> Service:
     collector = Collector(settings, clock or SystemClock(), registry)
     health = Health()
     health.require("redis", collector.redis_problem)
+    # Only a note: the other partitions are served, and a collector that is taken away would not make readers faster.
+    health.note("lag", collector.intake.lag_problem)
     health.note("geoip", lambda: collector.countries.problem)
     health.note("tracker", lambda: collector.scripts.problem)
     return Service(

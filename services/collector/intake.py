@@ -33,6 +33,7 @@ from shared.storage.faults import Lagging, Unavailable
 from shared.storage.keys import InputStream
 
 UNAVAILABLE_RETRY_S = 2
+FRESH_MS = 5_000  # how long a failed append says something about now
 
 
 class Sites(Protocol):
@@ -88,6 +89,7 @@ class Intake:
         self._clock = clock
         self._counts = counts
         self.collector = collector
+        self._last_ms = {"stored": -FRESH_MS, "unavailable": -FRESH_MS, "lagging": -FRESH_MS}
 
     def now_ms(self) -> int:
         """The server's time."""
@@ -143,13 +145,26 @@ class Intake:
 
     async def append(self, site: str, entry: InEntry) -> Refusal | None:
         """Store one entry; None when Redis has it. After a refusal it may be stored all the same."""
+        refused = None
         try:
             await self._appender.submit("in", self._rules.partitions.of(site), encode(entry))
         except Lagging as lagging:
-            return Refusal("lagging", retry_after_s=lagging.retry_after_s)
+            refused = Refusal("lagging", retry_after_s=lagging.retry_after_s)
         except Unavailable:
-            return Refusal("unavailable", retry_after_s=UNAVAILABLE_RETRY_S)
-        return None
+            refused = Refusal("unavailable", retry_after_s=UNAVAILABLE_RETRY_S)
+        self._last_ms[refused.code if refused else "stored"] = self.now_ms()
+        return refused
+
+    def storing_problem(self) -> str | None:
+        """Why events cannot be stored now, as the latest of them showed."""
+        failed_ms = self._last_ms["unavailable"]
+        fresh = self.now_ms() - failed_ms < FRESH_MS
+        return "Redis did not take the last events" if fresh and failed_ms > self._last_ms["stored"] else None
+
+    def lag_problem(self) -> str | None:
+        """Whether some partition's readers are so far behind that its events are being refused."""
+        fresh = self.now_ms() - self._last_ms["lagging"] < FRESH_MS
+        return "readers are behind: events are being refused" if fresh else None
 
     async def batch(self, body: bytes, contact: Contact, channel: Channel) -> Answered | Refusal:
         """Admit the body of a beacon; counted as exactly one outcome."""

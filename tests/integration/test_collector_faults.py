@@ -59,6 +59,7 @@ async def test_while_redis_is_away_nothing_is_acknowledged_and_afterwards_everyt
         server.stop()
         refused = await rig.post(batch(event(n=2)))
         assert (refused.status, refused.json["code"]) == (503, "unavailable")
+        assert "redis" in (await rig.readiness())["reasons"]
         assert int(refused.headers["Retry-After"]) >= 1
         assert refused.headers["Access-Control-Allow-Origin"] == "*"
         server.start()
@@ -89,6 +90,8 @@ async def test_readers_that_lag_stop_the_producers(clients: Clients, redis_url: 
         async with rig.live() as channel:
             answer = await channel.hello()
             assert (answer["code"], answer["retry_after_s"]) == ("lagging", 2)
+        readiness = await rig.readiness()
+        assert (readiness["ready"], next(iter(readiness["warnings"]))) == (True, "lag")
         name = keys.stream("in", Partitions(16).of(SITE))
         await clients.call("XTRIM", name, "MAXLEN", 0)  # presence has caught up
         assert await is_taken(rig)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.collector.openapi import OPERATIONS
 from shared.contracts.streams import ForgetVisitor, TabEvents
 from shared.storage.clients import Clients
 from shared.storage.directory_store import DirectoryStore
@@ -119,7 +120,7 @@ EVENTS: list[tuple[dict[str, Any], str, str]] = [
     ({"at": "1"}, "/at", "type"),
     ({"attrs": {f"a{i}": 1 for i in range(21)}}, "/attrs", "too_many"),
     ({"attrs": {"a": "x" * 257}}, "/attrs", "too_long"),
-    ({"screen": [1]}, "/screen", "too_few"),
+    ({"screen": [1]}, "/screen", "type"),
     ({"screen": [1, -1]}, "/screen/1", "range"),
 ]
 
@@ -336,3 +337,12 @@ async def test_every_input_has_exactly_one_outcome(rig: CollectorRig) -> None:
         lines = [line for line in (await answer.text()).splitlines() if line.startswith("foyer_collector_inputs_total")]
     assert sum(float(line.rpartition(" ")[2]) for line in lines) == len(bodies)
     assert not any('outcome="internal"' in line for line in lines)
+
+
+async def test_what_is_documented_is_what_is_served(rig: CollectorRig) -> None:
+    for path, methods in OPERATIONS.items():
+        if "{" in path:
+            continue
+        answer = await rig.request("PATCH", path)
+        allowed = set(answer.headers["Allow"].split(", ")) - {"HEAD", "OPTIONS"}
+        assert (answer.status, allowed) == (405, set(methods))

@@ -71,6 +71,7 @@ class NoContent(web.StreamResponse):
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client is gone")
         transport.write(f"{_NO_CONTENT}{next(_count):08x}\r\nDate: {rfc822_formatted_time()}\r\n\r\n".encode())
+        await request.writer.drain()  # waits while the client reads none of its answers
 
     async def write_eof(self, data: bytes = b"") -> None:
         """There is no body."""
