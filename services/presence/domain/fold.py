@@ -120,7 +120,7 @@ def _engaged(draft: Draft, growth_ms: int, event: Tracked, at_ms: int) -> Draft:
     """Adds to the visit's engaged time, and notes the last input that the event tells of."""
     visitor = draft.visitor
     if event.idle_ms is not None:
-        input_at = at_ms - max(0, event.idle_ms)
+        input_at = max(0, at_ms - max(0, event.idle_ms))
     else:
         input_at = at_ms if growth_ms > 0 or event.type in {"page", "show"} else 0
     if growth_ms <= 0 and input_at <= visitor.input_at:

@@ -86,6 +86,17 @@ def test_engaged_time_is_the_maximum_per_page_view(story):
     assert story.visitor.engaged_ms == 8000
 
 
+def test_engaged_time_of_a_page_that_is_gone_is_the_maximum_too(story):
+    story.tell("page", "p1")
+    beat = story.event("beat", "p1", engaged_ms=4000)
+    leave = story.event("leave", "p1", engaged_ms=9000)
+    story.tell("page", "p2")
+    story.arrive(leave)
+    story.arrive(beat)
+    assert story.visitor.engaged_ms == 9000
+    assert story.pages[0].engaged_ms == 9000
+
+
 def test_engaged_time_beyond_a_day_is_not_believed(story):
     story.tell("page")
     story.tell("beat", engaged_ms=2**53 - 1)
