@@ -115,7 +115,7 @@ async def pure(_clients: Clients, entries: list[bytes]) -> float:
     stored: dict[str, bytes] = {}
     seq = 0
     now_ms = SystemClock().now_ms()
-    moment = Moment(now_ms, 0, SiteSettings(), {})
+    moment = Moment(now_ms, 0, SiteSettings(), {}, now_ms)
     started = time.process_time()
     for payload in entries:
         entry = decode_in(payload)

@@ -19,7 +19,7 @@ from shared.contracts.sites import Site, SiteSettings
 from shared.contracts.streams import CollectorAlive, ForgetVisitor, TabEvents, decode_in
 from shared.domain.partitions import Partition
 from shared.domain.visitor import Visitor
-from shared.storage.owner import Changes, Inputs
+from shared.storage.owner import BATCH, Changes, Inputs
 from shared.storage.visitors import Visitors, Who
 
 COLLECTOR_MEMORY_MS = 3_600_000  # a collector not heard of for an hour holds no channel that matters
@@ -72,8 +72,10 @@ class PresenceStep:
         before = dict(loaded.live)
         before |= await self._visitors.profiles(partition, [who for who in everyone if who not in before])
         collectors = _merged(loaded.collectors, batch.collectors, inputs.now_ms)
+        heard_until_ms = _heard_until(inputs)
         moments = {
-            site: Moment(inputs.now_ms, inputs.resumed_at_ms, self._settings(site), collectors) for site in wanted
+            site: Moment(inputs.now_ms, inputs.resumed_at_ms, self._settings(site), collectors, heard_until_ms)
+            for site in wanted
         }
         drafts = await self._fold(partition, batch, before, moments, everyone)
         commit = Commit(partition, inputs, loaded.sites)
@@ -137,6 +139,13 @@ class PresenceStep:
                 assert draft is not None, "the views are loaded"  # noqa: S101
                 drafts[who] = draft
         return drafts
+
+
+def _heard_until(inputs: Inputs) -> int:
+    """Up to when everything said has been read: now, or when the last entry of a full batch was written."""
+    if len(inputs.entries) < BATCH:
+        return inputs.now_ms
+    return min(inputs.now_ms, int(inputs.entries[-1][0].partition("-")[0]))
 
 
 def _merged(known: Mapping[str, int], heard: Mapping[str, int], now_ms: int) -> dict[str, int]:

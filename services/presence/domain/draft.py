@@ -23,12 +23,16 @@ class ViewsNeeded(Exception):
 
 
 class Moment(Struct, frozen=True):
-    """Now, the site's numbers, and when each collector was last heard of; deadlines count from `resumed_at_ms`."""
+    """Now, the site's numbers, and when each collector was last heard of; deadlines count from `resumed_at_ms`.
+
+    Absence is judged as of `heard_until_ms`: while a backlog is worked off, what was said since then is still unread.
+    """
 
     now_ms: int
     resumed_at_ms: int
     settings: SiteSettings
     collectors: Mapping[str, int]
+    heard_until_ms: int
 
 
 class Draft(Struct, frozen=True):

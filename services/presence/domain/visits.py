@@ -14,6 +14,7 @@ from shared.contracts.rows import Activity, Visit
 from shared.contracts.tracking import EventType
 from shared.domain.visitor import StoredView, Tab, Visitor, navigation
 
+BACKLOG_PAUSE_MS = 250  # a deadline that cannot be judged yet is looked at again after it
 MAX_VISITS = 100  # kept of one visitor; the oldest goes
 
 
@@ -24,7 +25,7 @@ def begins_visit(visitor: Visitor, event_type: EventType, at_ms: int, moment: Mo
     if visitor.visits and at_ms - visitor.ended_at < moment.settings.visit_gap_ms:
         return False
     # A page view is counted however late it comes; a beat of long ago tells of nobody who is here.
-    return event_type == "page" or max(at_ms, moment.resumed_at_ms) + moment.settings.silence_ms > moment.now_ms
+    return event_type == "page" or max(at_ms, moment.resumed_at_ms) + moment.settings.silence_ms > moment.heard_until_ms
 
 
 def begin_visit(draft: Draft, at_ms: int) -> Draft:
@@ -66,6 +67,8 @@ def settle(draft: Draft, moment: Moment) -> Draft:
         return draft
     activity, idle_at = _activity(visitor, moment)
     wanted = min(next_deadline, idle_at) if idle_at else next_deadline
+    if wanted <= moment.now_ms:
+        wanted = moment.now_ms + BACKLOG_PAUSE_MS
     # A timer that is too early is cheaper to let fire than to move with every sign of life.
     due = visitor.due if moment.now_ms < visitor.due <= wanted else wanted
     if not visitor.live or activity != visitor.activity or due != visitor.due:
@@ -80,7 +83,7 @@ def _close_silent_tabs(draft: Draft, moment: Moment) -> tuple[Draft, int]:
         if tab.view is None:
             continue
         until = deadline(tab, moment)
-        if until > moment.now_ms:
+        if until > moment.heard_until_ms:
             first = min(first, until) if first else until
             continue
         ended_at = max(draft.visitor.ended_at, last_sign(tab, moment))
@@ -101,7 +104,7 @@ def _activity(visitor: Visitor, moment: Moment) -> tuple[Activity, int]:
     # While nobody listened there may have been input: an active visitor is not called idle for that time.
     heard_at = max(visitor.input_at, moment.resumed_at_ms) if visitor.activity == "active" else visitor.input_at
     idle_at = min(heard_at, moment.now_ms) + moment.settings.idle_ms
-    return ("active", idle_at) if idle_at > moment.now_ms else ("idle", 0)
+    return ("active", idle_at) if idle_at > moment.heard_until_ms else ("idle", 0)
 
 
 def _finish(draft: Draft) -> Draft:

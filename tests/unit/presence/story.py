@@ -50,6 +50,7 @@ class Story:
         self.settings = settings or SiteSettings()
         self.now = 0.0
         self.resumed_at = 0.0
+        self.heard_until = float("inf")
         self.visitor = Visitor()
         self.lines: dict[int, StoredView] = {}
         self.history: dict[str, Visit] = {}
@@ -143,7 +144,8 @@ class Story:
 
     def _folded(self, draft: Draft, entries: tuple[VisitorEntry, ...]) -> Draft:
         resumed = self.ms(self.resumed_at) if self.resumed_at else 0
-        moment = Moment(self.ms(), resumed, self.settings, self.collectors)
+        unread = min(self.now, self.heard_until)
+        moment = Moment(self.ms(), resumed, self.settings, self.collectors, self.ms(unread))
         for entry in entries:
             draft = fold(draft, entry, moment)
         return settle(draft, moment)

@@ -266,6 +266,20 @@ def test_an_outage_does_not_make_an_active_visitor_idle_nor_an_idle_one_active(s
     assert story.shown.activity == "idle"
 
 
+def test_nobody_is_missed_while_what_was_said_is_still_unread(story):
+    story.tell("page")
+    story.heard_until = 30
+    story.wait(60)
+    assert story.row
+    assert story.shown.activity == "active"
+    story.arrive(story.event("beat", at=40, idle_ms=0))
+    story.heard_until = float("inf")
+    story.wait(20)
+    assert story.row
+    story.wait(6)
+    assert story.row is None
+
+
 def test_a_silent_tab_gives_way_to_the_one_that_beats(story):
     story.tell("page", "p1", "t1")
     story.wait(1)
