@@ -1,0 +1,74 @@
+/**
+ * The live channel: one WebSocket per tab. Opened when the page is first visible, kept while it is hidden, closed when
+ * the page goes (an open one would keep the page out of the back/forward cache, and its end is the sign of leaving).
+ */
+import { ANSWER_MS, BLOCKED_MS, RETURN_MS, backoff } from "./cadence";
+import { base, channelLost, received, refused } from "./delivery";
+import { guard, later } from "./guard";
+import { adopt, sender } from "./identity";
+import { attached, gone } from "./page";
+import type { Answer } from "./wire";
+
+let socket: WebSocket | undefined;
+let worked = false;
+let failures = 0;
+/** While opening: until it is too late. Else: until the next try; as long as it is not 0, nobody else tries. */
+let timer = 0;
+
+/** Whether events can be sent now. */
+export let ready = false;
+
+export function send(frame: object): boolean {
+  if (ready) socket?.send(JSON.stringify(frame));
+  return ready;
+}
+
+/** With `then` = 1 it stays closed: no timer will end that. */
+export function close(then = 0): void {
+  clearTimeout(timer);
+  timer = then;
+  ready = false;
+  if (socket) {
+    socket.onclose = socket.onmessage = null;
+    socket.close();
+    socket = undefined;
+  }
+}
+
+export function lost(): void {
+  close();
+  timer = later(reopen, backoff(failures++, worked ? RETURN_MS : BLOCKED_MS));
+  channelLost();
+}
+
+function receive(message: Answer): void {
+  if (message.id !== "hello") return received(message);
+  if (message.type !== "ok") return lost();
+  clearTimeout(timer);
+  timer = failures = 0;
+  ready = true;
+  adopt(message);
+  attached(worked);
+  worked = true;
+  received(message);
+}
+
+export function open(): void {
+  if (socket || timer || gone) return;
+  timer = later(lost, ANSWER_MS);
+  socket = new WebSocket(base.replace("http", "ws") + "/v1/live");
+  socket.onopen = guard(() => socket?.send(JSON.stringify({ type: "hello", id: "hello", ...sender })));
+  socket.onmessage = guard(({ data }: MessageEvent<string>) => { receive(JSON.parse(data) as Answer); });
+  socket.onclose = guard(({ code }: CloseEvent) => {
+    if (code < 4500) lost();
+    else refused();
+  });
+}
+
+/** It is time, or the network is back: the next try is now. */
+export function reopen(): void {
+  if (socket) return;
+  clearTimeout(timer);
+  timer = 0;
+  open();
+}

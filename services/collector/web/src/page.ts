@@ -1,0 +1,180 @@
+/**
+ * The visitor's tab as the collector should see it: which page, shown or hidden, used or not, and when it goes.
+ * Read `begin` first; everything else answers to an event of the browser.
+ */
+import { HTTP_BEAT_MS, STAND_IN_MS, TITLE_MS, beatInterval } from "./cadence";
+import { flush, reset } from "./delivery";
+import { IDLE_MS, idle, restart, show, total } from "./engagement";
+import { guard, later, on } from "./guard";
+import { claim, recognise, release } from "./identity";
+import { now, uuid } from "./ids";
+import { close, ready } from "./live";
+import { add, waiting } from "./queue";
+import { watchRoutes } from "./routes";
+import type { EventType, TrackerEvent } from "./wire";
+import { address, clip, routeOf } from "./wire";
+
+// The page view
+let page: string;
+let startedAt: number;
+let url = "";
+let route: string;
+let title: string;
+let referrer: string | undefined;
+
+/** A view that waits for its title: frameworks change the address first and the title a moment later. */
+let announcing: boolean;
+let retitling = 0;
+let beating = 0;
+let lastEventAt: number;
+let used: boolean;
+/** Not to be tracked: not yet, not any more, or away. */
+export let gone = true;
+/** Gone with the page, which may return from the back/forward cache. */
+let away = false;
+
+export const visible = (): boolean => !document.hidden;
+const currentTitle = (): string => clip(document.title);
+
+function schedule(): void {
+  clearTimeout(beating);
+  const interval = beatInterval(ready, visible(), used);
+  if (interval && !gone) beating = later(beat, lastEventAt + interval - now());
+}
+
+/** A sign of life. What waits for a retry will be one as well, so an outage does not pile up beats. */
+function beat(): void {
+  lastEventAt = now();
+  if (waiting[0]) schedule();
+  else emit("beat");
+}
+
+function record(type: EventType, more?: Partial<TrackerEvent>): void {
+  const at = now();
+  add({ type, page, at, url, title, engaged_ms: total(at), idle_ms: idle(at), ...more });
+  lastEventAt = at;
+  used = false;
+}
+
+/** Tells of the view that waits for its title, if there is one, and of what else happened. */
+function put(type?: EventType, more?: Partial<TrackerEvent>): void {
+  if (announcing) {
+    announcing = false;
+    title = currentTitle();
+    record("page", { at: startedAt, referrer, lang: navigator.language });
+  }
+  if (type) record(type, more);
+  flush();
+  schedule();
+}
+
+export function emit(type: EventType, more?: Partial<TrackerEvent>): void {
+  if (gone) return;
+  title = currentTitle();
+  put(type, more);
+}
+
+function turn(from: string | undefined): void {
+  startedAt = now();
+  restart(startedAt);
+  page = uuid();
+  referrer = from;
+  url = address(location.href) ?? "";
+  route = routeOf(location.href);
+  title = currentTitle();
+  announcing = true;
+  later(put, TITLE_MS);
+}
+
+/** Another page view of this tab; the address may be the same. */
+export function next(): void {
+  if (gone) return;
+  put("beat"); // the last word on how long the page was used
+  turn(url);
+}
+
+function routed(): void {
+  if (route !== routeOf(location.href)) next();
+}
+
+function titled(): void {
+  if (title === currentTitle()) return;
+  clearTimeout(retitling);
+  if (announcing) put();
+  else retitling = later(() => { emit("beat"); }, TITLE_MS);
+}
+
+function touched(): void {
+  const at = now();
+  const rested = idle(at);
+  show(true, at);
+  if (rested >= IDLE_MS) emit("beat");
+  else if (!used) {
+    used = true;
+    schedule();
+  }
+}
+
+/** Said once, however many events announce it, in one request with everything unanswered. */
+function leave(): void {
+  close();
+  reset();
+  gone = true;
+  put("leave");
+}
+
+function begin(from?: string): void {
+  gone = false;
+  claim();
+  reset();
+  show(visible(), now());
+  turn(from);
+  if (title) put();
+  if (!visible()) emit("hide");
+}
+
+/** From now on not a word. */
+export function silence(): void {
+  gone = true;
+}
+
+export function attached(again: boolean): void {
+  // The server may have given the tab up meanwhile: a beat tells it again where the visitor is.
+  if (again) emit("beat");
+  else put();
+}
+
+export function detached(): void {
+  lastEventAt = now() - (HTTP_BEAT_MS - STAND_IN_MS);
+  schedule();
+}
+
+/** Says goodbye, and is silent from now on. */
+export function end(): void {
+  if (!gone) leave();
+}
+
+/** Begins, or begins again after `end`. */
+export function start(): void {
+  recognise();
+  begin(address(document.referrer));
+}
+
+export function watch(): void {
+  on(document, "visibilitychange", () => {
+    show(visible(), now());
+    emit(visible() ? "show" : "hide");
+  });
+  on(window, "pagehide", () => {
+    if ((away = !gone)) {
+      leave();
+      release();
+    }
+  });
+  on(window, "pageshow", (event: PageTransitionEvent) => {
+    if (event.persisted && away) begin();
+  });
+  on(window, "keydown pointerdown pointermove wheel", touched);
+  watchRoutes(routed);
+  new MutationObserver(guard(titled)).observe(document.head, { subtree: true, childList: true, characterData: true });
+}
