@@ -33,9 +33,13 @@ export function reset(delivered = false): void {
   land(delivered);
 }
 
-/** The collector does not want this site's events. */
+/**
+ * The collector will not have us: no more on this page. If it was for a token that is not valid any more, the next page
+ * gets a new one.
+ */
 export function refused(): void {
   silence();
+  adopt({ visitor: sender.visitor });
   reset();
   close(1);
 }
@@ -102,10 +106,12 @@ export function received(message: Answer): void {
 /** A blocked beacon is reported as sent, a blocked request as a network error: only this event tells them apart. */
 function violated({ blockedURI, disposition }: SecurityPolicyViolationEvent): void {
   if (disposition !== "enforce" || !blockedURI.includes(base.slice(5))) return;
-  if (blockedURI.startsWith("ws")) return close(1);
-  if (blockedURI.includes("e.gif")) return refused();
-  imageOnly = true;
-  hasten();
+  if (blockedURI.startsWith("ws")) close(1);
+  else if (blockedURI.includes("e.gif")) refused();
+  else {
+    imageOnly = true;
+    hasten();
+  }
 }
 
 export function deliver(to: string): void {

@@ -40,11 +40,11 @@ export function recognise(): void {
   adopt({ visitor: v, token: t });
 }
 
-/** Takes the names and the token that the collector gave. */
+/** Takes the name and the token that the collector gave; a name without a token takes back the token. */
 export function adopt({ visitor, token }: Answer): void {
   if (nameless || !(visitor || token)) return;
   sender.visitor = visitor ?? sender.visitor;
-  sender.token = token ?? sender.token;
+  sender.token = token;
   storage(BROWSER, { v: sender.visitor, t: sender.token });
 }
 

@@ -42,15 +42,15 @@ export function lost(): void {
 }
 
 function receive(message: Answer): void {
-  if (message.id !== "hello") return received(message);
-  if (message.type !== "ok") return lost();
-  clearTimeout(timer);
-  timer = failures = 0;
-  ready = true;
-  adopt(message);
-  attached(worked);
-  worked = true;
-  received(message);
+  if (message.id === "hello" && message.type === "ok") {
+    clearTimeout(timer);
+    timer = failures = 0;
+    ready = true;
+    adopt(message);
+    attached(worked);
+    worked = true;
+  }
+  received(message); // a greeting that was refused is followed by the close, whose code says what to do
 }
 
 export function open(): void {

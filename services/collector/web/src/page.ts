@@ -141,7 +141,7 @@ export function silence(): void {
 export function attached(again: boolean): void {
   // The server may have given the tab up meanwhile: a beat tells it again where the visitor is.
   if (again) emit("beat");
-  else put();
+  else schedule();
 }
 
 export function detached(): void {

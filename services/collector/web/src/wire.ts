@@ -62,7 +62,7 @@ export const IMAGE_CHARS = 1_600;
 
 /** At most 256 characters, without NUL and halves of pairs: the collector refuses those. */
 export const clip = (text: string): string =>
-  [...text].slice(0, MAX_TEXT).join("").replace(/[\0\p{Cs}]/gu, "");
+  Array.from(text).slice(0, MAX_TEXT).join("").replace(/[\0\p{Cs}]/gu, "");
 
 /** At most 2,048 characters, without the fragment (which may hold secrets); undefined if not http(s), as of an app. */
 export const address = (href: string): string | undefined =>

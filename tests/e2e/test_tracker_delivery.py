@@ -1,0 +1,224 @@
+"""Nothing lost and nothing doubled: the tracker on networks, pages and collectors that do not do what they should."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from tests.e2e.tracker_bench import Bench, bench
+from tests.eventually import eventually
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(chromium: Browser) -> AsyncIterator[Bench]:
+    async with bench(chromium) as made:
+        yield made
+
+
+async def test_blocked_websocket_leaves_http(shop: Bench):
+    shop.collector.live = False
+    page = await shop.open()
+    await eventually(lambda: shop.collector.attempts == 1)
+    await page.evaluate("history.pushState({}, '', '/next')")
+    await eventually(lambda: shop.collector.kinds() == ["page", "beat", "page"])
+    assert {event["via"] for event in shop.collector.events} == {"http"}
+    assert shop.collector.attempts == 1  # asked again rarely
+
+
+async def test_beats_over_http_are_the_sign_of_life(shop: Bench):
+    shop.collector.live = False
+    page = await shop.context.new_page()
+    await page.clock.install()
+    await shop.open("/", page)
+    await eventually(lambda: shop.collector.attempts == 1)
+    await page.clock.run_for(19_000)
+    assert shop.collector.kinds() == ["page"]
+    await page.clock.run_for(2_000)
+    await eventually(lambda: shop.collector.kinds() == ["page", "beat"])
+    await page.evaluate(HIDE, True)
+    await eventually(lambda: shop.collector.kinds() == ["page", "beat", "hide"])
+    await page.clock.run_for(54_000)
+    assert shop.collector.kinds() == ["page", "beat", "hide"]
+    await page.clock.run_for(2_000)
+    await eventually(lambda: shop.collector.kinds() == ["page", "beat", "hide", "beat"])
+
+
+async def test_live_channel_beats_only_when_the_page_is_used(shop: Bench):
+    page = await shop.context.new_page()
+    await page.clock.install()
+    await shop.open("/", page)
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await page.wait_for_timeout(50)
+    await page.clock.run_for(50_000)
+    assert shop.collector.kinds() == ["page"]
+    await page.keyboard.press("a")
+    await eventually(lambda: shop.collector.kinds() == ["page", "beat"])  # 15 s are over since the last event
+    await page.keyboard.press("b")
+    await page.clock.run_for(14_000)
+    assert shop.collector.kinds() == ["page", "beat"]
+    await page.clock.run_for(2_000)
+    await eventually(lambda: shop.collector.kinds() == ["page", "beat", "beat"])
+    assert shop.collector.events[-1]["idle_ms"] >= 15_000
+    await page.clock.run_for(100_000)
+    await page.keyboard.press("c")  # back after more than a minute: at once
+    await eventually(lambda: len(shop.collector.events) == 4)
+    last = shop.collector.events[-1]
+    assert last["idle_ms"] < 1_000
+    assert last["engaged_ms"] < 130_000
+
+
+async def test_lost_channel_comes_back_and_says_where_the_visitor_is(shop: Bench):
+    await shop.open("/here")
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.collector.sockets[0].close(code=1012)
+    await eventually(lambda: len(shop.collector.hellos) == 2)
+    await eventually(lambda: shop.collector.kinds() == ["page", "beat"])
+    assert shop.collector.events[1]["via"] == "live"
+
+
+async def test_unanswered_events_of_a_dead_channel_are_sent_again(shop: Bench):
+    page = await shop.open()
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    shop.collector.deaf = True
+    await page.evaluate("history.pushState({}, '', '/next')")
+    await eventually(lambda: shop.collector.unheard)
+    shop.collector.deaf = False
+    await shop.collector.sockets[0].close(code=1011)
+    await eventually(lambda: shop.collector.paths() == ["/", "/next"])
+    await eventually(lambda: shop.collector.gaps() == {})
+
+
+@pytest.mark.parametrize("answer", [503, 429])
+async def test_refused_for_now_is_repeated_and_not_doubled(shop: Bench, answer: int):
+    shop.collector.live = False
+    shop.collector.status, shop.collector.headers = answer, {"Retry-After": "1"}
+    page = await shop.open()
+    await page.evaluate("history.pushState({}, '', '/next')")
+    await eventually(lambda: len(shop.collector.requests) >= 2)
+    shop.collector.status = 204
+    await eventually(lambda: shop.collector.paths() == ["/", "/next"])
+    await page.close(run_before_unload=True)
+    await eventually(lambda: shop.collector.of_type("leave"))
+    assert shop.collector.gaps() == {}
+
+
+async def test_what_was_not_taken_goes_with_the_next_page(shop: Bench):
+    shop.collector.live = False
+    shop.collector.status = 503
+    page = await shop.open("/a")
+    await eventually(lambda: shop.collector.requests)
+    await page.goto("about:blank")
+    await eventually(lambda: shop.collector.requests[-1][1]["events"][-1]["type"] == "leave")
+    shop.collector.status = 204
+    await shop.open("/b", page)
+    await eventually(lambda: shop.collector.kinds() == ["page", "leave", "page"])
+    assert shop.collector.gaps() == {}
+
+
+@pytest.mark.parametrize("answer", [403, 404, 410])
+async def test_refused_for_good_stops(shop: Bench, answer: int):
+    shop.collector.status = answer
+    page = await shop.context.new_page()
+    await page.clock.install()
+    await shop.open("/", page)
+    await eventually(lambda: len(shop.collector.requests) == 1)
+    await page.wait_for_timeout(50)
+    await page.evaluate("history.pushState({}, '', '/next')")
+    await page.keyboard.press("a")
+    await page.clock.run_for(120_000)
+    await page.evaluate("foyer.identify({ name: 'Ada' })")
+    await page.close(run_before_unload=True)
+    await shop.collector_is_quiet()
+    assert len(shop.collector.requests) == 1
+    assert shop.collector.attempts == 0
+
+
+async def test_channel_that_is_closed_for_good_stops(shop: Bench):
+    shop.collector.hello_error = "unknown_site"
+    page = await shop.context.new_page()
+    await page.clock.install()
+    await shop.open("/", page)
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await eventually(lambda: shop.collector.sockets[0].closed)
+    await page.wait_for_timeout(50)
+    await page.clock.run_for(120_000)
+    await page.evaluate("history.pushState({}, '', '/next')")
+    await shop.collector_is_quiet()
+    assert shop.collector.kinds() == ["page"]
+    assert shop.collector.attempts == 1
+
+
+async def test_policy_that_forbids_connections_leaves_the_picture(shop: Bench):
+    shop.headers = {"Content-Security-Policy": "connect-src 'self'", "Referrer-Policy": "no-referrer"}
+    page = await shop.open()
+    await eventually(lambda: shop.collector.kinds() == ["page"])
+    await page.evaluate("document.title = 'Grüße 你好'")
+    await eventually(lambda: shop.collector.kinds() == ["page", "beat"])
+    assert shop.collector.events[1]["title"] == "Grüße 你好"
+    await page.close(run_before_unload=True)
+    await eventually(lambda: shop.collector.kinds() == ["page", "beat", "leave"])
+    assert {event["via"] for event in shop.collector.events} == {"gif"}
+    assert shop.collector.referers == {shop.url("/")}
+    assert shop.collector.attempts == 0
+
+
+async def test_policy_that_forbids_everything_silences(shop: Bench):
+    shop.headers = {"Content-Security-Policy": "connect-src 'self'; img-src 'self'"}
+    page = await shop.context.new_page()
+    blocked: list[str] = []
+    page.on("console", lambda message: blocked.append(message.text))
+    await page.clock.install()
+    await shop.open("/", page)
+    await eventually(lambda: len(blocked) == 2)
+    await page.clock.run_for(120_000)
+    await shop.collector_is_quiet()
+    assert len(blocked) == 2
+
+
+async def test_policy_that_forbids_only_sockets_leaves_http(shop: Bench):
+    shop.headers = {"Content-Security-Policy": f"connect-src {shop.collector.url}"}
+    page = await shop.open()
+    await eventually(lambda: shop.collector.kinds() == ["page"])
+    await page.evaluate("history.pushState({}, '', '/next')")
+    await eventually(lambda: shop.collector.paths() == ["/", "/next"])
+    assert {event["via"] for event in shop.collector.events} == {"http"}
+    assert shop.collector.attempts == 0
+
+
+async def test_report_only_policy_changes_nothing(shop: Bench):
+    shop.headers = {"Content-Security-Policy-Report-Only": "connect-src 'self'"}
+    await shop.open()
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    assert [event["via"] for event in shop.collector.events] == ["http"]
+
+
+async def test_leaving_names_the_origin_under_no_referrer(shop: Bench):
+    shop.headers = {"Referrer-Policy": "no-referrer"}
+    page = await shop.open()
+    await eventually(lambda: shop.collector.kinds() == ["page"])
+    await page.close(run_before_unload=True)
+    await eventually(lambda: shop.collector.kinds() == ["page", "leave"])
+    assert shop.collector.origins == {shop.url("")}
+
+
+async def test_offline_and_online_again(shop: Bench):
+    page = await shop.open("/a")
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.context.set_offline(True)
+    await shop.collector.sockets[0].close()
+    for path in ("/b", "/c"):
+        await page.evaluate(f"history.pushState({{}}, '', '{path}')")
+        await page.wait_for_timeout(300)
+    assert shop.collector.paths() == ["/a"]
+    await shop.context.set_offline(False)
+    await eventually(lambda: shop.collector.paths() == ["/a", "/b", "/c"])
+    await eventually(lambda: len(shop.collector.hellos) == 2)
+    await eventually(lambda: shop.collector.gaps() == {})

@@ -1,0 +1,177 @@
+"""What is stored and who is named, by the visitor's wishes; and what a page says through `foyer`."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page
+
+from tests.e2e.tracker_bench import STORAGE_KEY, Bench, bench
+from tests.eventually import eventually
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+BLOCKED_STORAGE = """
+for (const area of ["localStorage", "sessionStorage"]) {
+  Object.defineProperty(window, area, { get() { throw new DOMException("no", "SecurityError"); } });
+}"""
+FULL_STORAGE = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(chromium: Browser) -> AsyncIterator[Bench]:
+    async with bench(chromium) as made:
+        yield made
+
+
+async def stored(page: Page) -> int:
+    """How many things the website's origin keeps in this browser."""
+    count: int = await page.evaluate("localStorage.length + sessionStorage.length")
+    return count
+
+
+@pytest.mark.parametrize("script", [BLOCKED_STORAGE, FULL_STORAGE])
+async def test_without_storage_the_page_is_still_tracked(shop: Bench, script: str):
+    shop.before = script
+    page = await shop.open("/a")
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await page.close(run_before_unload=True)
+    await eventually(lambda: shop.collector.kinds() == ["page", "leave"])
+    assert shop.collector.events[0]["visitor"]
+
+
+@pytest.mark.parametrize("junk", ["nonsense", "null", "7", '"text"', "[]"])
+async def test_junk_in_storage_is_as_nothing(shop: Bench, junk: str):
+    shop.before = f"localStorage['{STORAGE_KEY}'] = sessionStorage['{STORAGE_KEY}'] = {junk!r}"
+    await shop.open()
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    assert shop.collector.events[0]["visitor"]
+
+
+@pytest.mark.parametrize("wish", ["globalPrivacyControl", "doNotTrack"])
+async def test_privacy_signal_means_no_identifier(shop: Bench, wish: str):
+    value = "true" if wish == "globalPrivacyControl" else "'1'"
+    shop.before = f"Object.defineProperty(navigator, '{wish}', {{ value: {value} }})"
+    shop.collector.answer = {"token": "secret", "visitor": "00000000-0000-4000-8000-000000000000"}
+    page = await shop.open("/a")
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    assert await stored(page) == 0
+    await shop.open("/b", page)
+    await eventually(lambda: shop.collector.paths() == ["/a", "/b"])
+    assert await stored(page) == 0
+    batches = [batch for _, batch in shop.collector.requests] + shop.collector.hellos
+    assert not any("visitor" in batch or "token" in batch for batch in batches)
+    first, second = shop.collector.of_type("page")
+    assert first["tab"] != second["tab"]
+
+
+async def test_required_consent_is_waited_for(shop: Bench):
+    shop.tag = 'data-consent="required"'
+    page = await shop.open("/a")
+    await page.wait_for_function("window.foyer && foyer.link")
+    await page.evaluate("foyer.identify({ name: 'Ada' })")
+    await page.evaluate("history.pushState({}, '', '/b')")
+    await shop.collector_is_quiet()
+    assert shop.collector.requests == []
+    assert await stored(page) == 0
+    await page.evaluate("foyer.consent(true)")
+    await eventually(lambda: shop.collector.kinds() == ["page", "attr"])
+    assert shop.collector.paths() == ["/b"]
+    assert shop.collector.events[1]["attrs"] == {"name": "Ada"}
+    assert await stored(page) == 1
+
+
+async def test_consent_taken_back_erases_and_leaves(shop: Bench):
+    shop.tag = 'data-consent="required"'
+    shop.before = "window.foyer = { q: [['consent', true]] }"
+    page = await shop.open()
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    first = shop.collector.events[0]["visitor"]
+    await page.evaluate("foyer.consent(false)")
+    await eventually(lambda: shop.collector.kinds() == ["page", "leave"])
+    assert await stored(page) == 0
+    await page.evaluate("history.pushState({}, '', '/b')")
+    await page.evaluate("foyer.consent(true)")
+    await eventually(lambda: shop.collector.kinds() == ["page", "leave", "page"])
+    assert shop.collector.events[2]["visitor"] not in (None, first)
+
+
+async def test_refusal_before_the_script_came_is_heard_first(shop: Bench):
+    shop.before = "window.foyer = { q: [['identify', { name: 'Ada' }], ['consent', false]] }"
+    page = await shop.open()
+    await page.wait_for_function("window.foyer && foyer.link")
+    await shop.collector_is_quiet()
+    assert shop.collector.requests == []
+    assert await stored(page) == 0
+
+
+async def test_opting_out_is_remembered(shop: Bench):
+    page = await shop.open("/a")
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await page.evaluate("foyer.optOut()")
+    await eventually(lambda: shop.collector.kinds() == ["page", "leave"])
+    assert "v" not in await page.evaluate(f"JSON.parse(localStorage['{STORAGE_KEY}'])")
+    await shop.open("/b", page)
+    await page.wait_for_function("window.foyer && foyer.link")
+    await page.evaluate("foyer.consent(true)")
+    await shop.collector_is_quiet()
+    assert shop.collector.paths() == ["/a"]
+
+
+async def test_calls_from_before_and_after_loading_are_done(shop: Bench):
+    shop.before = """window.foyer = { q: [] };
+      for (const m of ["page", "identify", "attribute", "consent", "optOut", "open"])
+        foyer[m] = (...a) => { foyer.q.push([m, ...a]) };
+      foyer.identify({ name: "Ada", email: "ada@example.com" }); foyer.attribute("plan", "gold");"""
+    page = await shop.open()
+    await eventually(lambda: shop.collector.kinds() == ["page", "attr"])
+    expected = {"name": "Ada", "email": "ada@example.com", "plan": "gold"}
+    assert shop.collector.events[1]["attrs"] == expected
+    await page.evaluate("foyer.attribute('seats', 12); foyer.q.push(['page'])")
+    await eventually(lambda: shop.collector.kinds() == ["page", "attr", "attr", "beat", "page"])
+    assert shop.collector.events[2]["attrs"] == {"seats": "12"}
+
+
+async def test_nonsense_from_the_page_does_no_harm(shop: Bench):
+    page = await shop.open()
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await page.evaluate("""() => {
+      foyer.identify(null); foyer.identify(); foyer.attribute(); foyer.consent(); foyer.q.push(); foyer.q.push(["no"]);
+      const loop = {}; loop.loop = loop; foyer.identify(loop); foyer.attribute("s", Symbol("s"));
+      foyer.identify({ get name() { throw new Error("trap") } });
+    }""")
+
+
+async def test_second_tag_is_ignored(shop: Bench):
+    page = await shop.open()
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    source, site = f"{shop.collector.url}/t/v1.js", shop.collector.requests[0][1]["site"]
+    await page.evaluate(
+        """([src, site]) => new Promise((done) => {
+          const tag = document.createElement("script"); tag.src = src; tag.dataset.site = site; tag.onload = done;
+          document.head.append(tag);
+        })""",
+        [source, site],
+    )
+    await shop.collector_is_quiet()
+    assert shop.collector.kinds() == ["page"]
+
+
+async def test_open_loads_the_widget_once_and_messages_reach_it(shop: Bench):
+    page = await shop.open()
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    assert shop.collector.widget_loads == 0
+    await page.evaluate("foyer.open(); foyer.open()")
+    await page.wait_for_function("window.widgetLoaded")
+    assert shop.collector.widget_loads == 1
+    await page.evaluate("foyer.link.receive = (message) => { window.received = message }")
+    await shop.collector.sockets[0].send_json({"type": "status", "status": "requested", "position": 2})
+    await page.wait_for_function("window.received && received.position === 2")
+
+
+async def test_invitation_loads_the_widget(shop: Bench):
+    page = await shop.open()
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.collector.sockets[0].send_json({"type": "invite", "invitation": "i1"})
+    await page.wait_for_function("window.widgetLoaded")
+    assert await page.evaluate("foyer.link.last.invitation") == "i1"
