@@ -1,6 +1,7 @@
 """Page views and leaving, as a real browser makes them: what the collector hears of one visitor's tabs."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -55,10 +56,9 @@ async def test_routes_of_a_single_page_application_are_views(shop: Bench, naviga
         ("location.hash = '#/other'", "/replace"),
         ("history.back()", "/replace"),
     ]:
-        before = len(shop.collector.paths())
+        expected = [*shop.collector.paths(), path]
         await page.evaluate(step)
-        await eventually(lambda before=before: len(shop.collector.paths()) == before + 1)
-        assert shop.collector.paths()[-1] == path
+        await eventually(partial(shop.saw, expected))
     assert shop.collector.of_type("page")[1]["referrer"] == shop.url("/")
     assert len({view["page"] for view in shop.collector.of_type("page")}) == 6
 

@@ -170,6 +170,16 @@ class Bench:
         await page.goto(self.url(path))
         return page
 
+    def saw(self, paths: list[str]) -> bool:
+        """Whether the collector heard of these views, in this order."""
+        return self.collector.paths() == paths
+
+    @staticmethod
+    async def answered(page: Page) -> None:
+        """Let the page hear the collector's answer, before its (fake) clock runs into the answer's deadline."""
+        for _ in range(3):
+            await page.evaluate("fetch(location.href).then((reply) => reply.text())")
+
     async def collector_is_quiet(self) -> None:
         """Let everything that is on its way arrive: another visitor's whole first contact passes meanwhile."""
         requests, hellos = len(self.collector.requests), len(self.collector.hellos)

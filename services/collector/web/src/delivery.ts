@@ -11,7 +11,7 @@ import { now } from "./ids";
 import { close, lost, open, reopen, send } from "./live";
 import { receive } from "./main";
 import { detached, silence, visible } from "./page";
-import { flying, land, take } from "./queue";
+import { fill, flying, land, take } from "./queue";
 import type { Answer } from "./wire";
 import { BODY_CHARS, IMAGE_CHARS } from "./wire";
 
@@ -40,6 +40,7 @@ export function reset(delivered = false): void {
 export function refused(): void {
   silence();
   adopt({ visitor: sender.visitor });
+  fill(0, []);
   reset();
   close(1);
 }

@@ -39,7 +39,7 @@ const currentTitle = (): string => clip(document.title);
 function schedule(): void {
   clearTimeout(beating);
   const interval = beatInterval(ready, visible(), used);
-  if (interval && !gone) beating = later(beat, lastEventAt + interval - now());
+  if (interval) beating = later(beat, lastEventAt + interval - now());
 }
 
 /** A sign of life. What waits for a retry will be one as well, so an outage does not pile up beats. */
@@ -58,10 +58,11 @@ function record(type: EventType, more?: Partial<TrackerEvent>): void {
 
 /** Tells of the view that waits for its title, if there is one, and of what else happened. */
 function put(type?: EventType, more?: Partial<TrackerEvent>): void {
+  if (gone) return;
   if (announcing) {
     announcing = false;
     title = currentTitle();
-    record("page", { at: startedAt, referrer, lang: navigator.language });
+    record("page", { at: startedAt, referrer });
   }
   if (type) record(type, more);
   flush();
@@ -69,7 +70,6 @@ function put(type?: EventType, more?: Partial<TrackerEvent>): void {
 }
 
 export function emit(type: EventType, more?: Partial<TrackerEvent>): void {
-  if (gone) return;
   title = currentTitle();
   put(type, more);
 }
@@ -119,8 +119,8 @@ function touched(): void {
 function leave(): void {
   close();
   reset();
-  gone = true;
   put("leave");
+  gone = true;
 }
 
 function begin(from?: string): void {
@@ -145,7 +145,7 @@ export function attached(again: boolean): void {
 }
 
 export function detached(): void {
-  lastEventAt = now() - (HTTP_BEAT_MS - STAND_IN_MS);
+  lastEventAt = Math.max(lastEventAt, now() - (HTTP_BEAT_MS - STAND_IN_MS));
   schedule();
 }
 
