@@ -202,7 +202,7 @@ describe("a live view", () => {
     const model = liveModel(3);
     model.list.pop();
     model.flush(false);
-    expect(model.sent).toEqual([{ event: "view:ack", payload: { view: "list-1", seq: model.seq } }]);
+    expect(model.sent).toEqual([{ event: "view:ack", payload: { view: "list", seq: model.seq } }]);
     expect(model.client.current().change.left.map(({ row, index }) => [row.visitor, index])).toEqual([["v2", 2]]);
   });
 
@@ -218,7 +218,7 @@ describe("a live view", () => {
 
   test("a wrong checksum at the right sequence asks for the difference", () => {
     const model = liveModel(2);
-    model.client.onCheck({ view: "list-1", seq: model.seq, checksum: 1 });
+    model.client.onCheck({ view: "list", seq: model.seq, checksum: 1 });
     expect(model.asked.map(({ event }) => event)).toEqual(["view:sync"]);
   });
 
@@ -234,14 +234,14 @@ describe("a live view", () => {
 
   test("a view that the gateway took away for good is not opened again", () => {
     const model = liveModel(1);
-    model.client.onReset({ view: "list-1", reason: "forbidden" });
+    model.client.onReset({ view: "list", reason: "forbidden" });
     expect(model.client.current()).toMatchObject({ phase: "refused", error: { code: "forbidden" } });
     expect(model.asked).toHaveLength(0);
   });
 
   test("a view that a busy gateway took away is opened again later", () => {
     const model = liveModel(1);
-    model.client.onReset({ view: "list-1", reason: "overloaded" });
+    model.client.onReset({ view: "list", reason: "overloaded" });
     expect(model.asked).toHaveLength(0);
     model.timers.shift()?.();
     expect(model.asked[0]?.event).toBe("view:open");
@@ -279,6 +279,14 @@ describe("a live view", () => {
     expect(model.timers).toHaveLength(0);
     model.client.onConnected();
     expect(model.asked[0]?.event).toBe("view:open");
+  });
+
+  test("a sync that fails ends in opening the view again, under the same name", () => {
+    const model = liveModel(1);
+    model.client.onCheck({ view: "list", seq: model.seq, checksum: 1 });
+    model.asked.shift()?.answer({ ok: false, error: { code: "unknown_view", message: "" } });
+    model.timers.shift()?.();
+    expect(model.asked[0]).toMatchObject({ event: "view:open", payload: { view: "list", have: [["v0", 1]] } });
   });
 
   test("another failure is tried again later", () => {

@@ -2,7 +2,7 @@ import { useEffect } from "react";
 import { SideArea } from "../panels/SideArea";
 import { VisitorList } from "../list/VisitorList";
 import { showSite } from "../list/query";
-import { clearSelection, followList } from "../list/selection";
+import { clearSelection, followList, openPanel } from "../list/selection";
 import { Header } from "./Header";
 import { LinkBanner } from "./LinkBanner";
 import { hurry, start, stop, useLive } from "./live";
@@ -43,6 +43,9 @@ function useConnection(): void {
       document.removeEventListener("visibilitychange", onShow);
       unfollow();
       stop();
+      clearSelection();
+      openPanel(null);
+      showSite(null);
     };
   }, []);
 }

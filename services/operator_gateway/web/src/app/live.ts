@@ -87,7 +87,6 @@ export function ask<T>(event: string, payload: object): Promise<Ack<T>> {
 
 export function start(): void {
   stop();
-  useLive.setState(NOBODY);
   connection = new Connection(() => socketToken(), {
     connected: () => {
       clock.distrust();
@@ -111,6 +110,7 @@ export function stop(): void {
   list.close();
   connection?.stop();
   connection = null;
+  useLive.setState(NOBODY);
 }
 
 /** The gateway turned the socket away: the session knows whether to try again (a new token may have come with it). */

@@ -48,23 +48,24 @@ export interface ViewSnapshot {
 }
 
 const NO_CHANGE: ViewChange = { entered: new Set(), left: [] };
+const EMPTY: ViewSnapshot = {
+  phase: "loading",
+  window: null,
+  shown: null,
+  change: NO_CHANGE,
+  error: null,
+  heardAt: null,
+};
 const FIRST_RETRY_MS = 400;
 const LAST_RETRY_MS = 10_000;
 /** Codes that another try will not change. */
 const FINAL_CODES = new Set(["forbidden", "site_gone", "unauthorized", "unauthenticated"]);
 
 export class ViewClient {
-  private snapshot: ViewSnapshot = {
-    phase: "loading",
-    window: null,
-    shown: null,
-    change: NO_CHANGE,
-    error: null,
-    heardAt: null,
-  };
+  private snapshot: ViewSnapshot = EMPTY;
   private readonly listeners = new Set<() => void>();
   private wanted: ViewQuery | null = null;
-  private openedAs: string | null = null;
+  private opened = false;
   private connected = false;
   private busy = false;
   private mustSync = false;
@@ -73,7 +74,6 @@ export class ViewClient {
   private failures = 0;
   /** Answers that belong to an earlier connection are dropped by comparing this. */
   private generation = 0;
-  private opened = 0;
 
   constructor(
     private readonly link: ViewLink,
@@ -93,22 +93,24 @@ export class ViewClient {
     this.wanted = query;
     if (otherSite) {
       this.forget();
-      this.publish({ phase: "loading", window: null, shown: null, change: NO_CHANGE, error: null });
+      this.publish(EMPTY);
     } else if (this.snapshot.phase === "refused") {
       this.publish({ phase: "loading", error: null });
     }
     this.pump();
   }
 
+  /** Shows nothing any more and keeps nothing: the next one at this screen may be somebody else. */
   close(): void {
     this.forget();
     this.wanted = null;
+    this.publish(EMPTY);
   }
 
   onConnected(): void {
     this.connected = true;
     this.generation += 1;
-    this.openedAs = null;
+    this.opened = false;
     this.busy = false;
     this.mustSync = false;
     this.failures = 0;
@@ -119,13 +121,13 @@ export class ViewClient {
   onDisconnected(): void {
     this.connected = false;
     this.generation += 1;
-    this.openedAs = null;
+    this.opened = false;
     this.busy = false;
   }
 
   onDelta(delta: ViewDelta): void {
     const { window } = this.snapshot;
-    if (delta.view !== this.openedAs || window === null) return;
+    if (delta.view !== this.name || !this.opened || window === null) return;
     const result = applyDelta(window, delta);
     switch (result.kind) {
       case "old":
@@ -146,14 +148,14 @@ export class ViewClient {
 
   onCheck(check: ViewCheck): void {
     const { window } = this.snapshot;
-    if (check.view !== this.openedAs || window === null || this.busy || check.seq < window.seq) return;
+    if (check.view !== this.name || !this.opened || window === null || this.busy || check.seq < window.seq) return;
     this.publish({ heardAt: this.link.now() });
     if (check.seq > window.seq || check.checksum >>> 0 !== checksumOf(window.rows)) this.resync();
   }
 
   onReset(reset: ViewReset): void {
-    if (reset.view !== this.openedAs) return;
-    this.openedAs = null;
+    if (reset.view !== this.name || !this.opened) return;
+    this.opened = false;
     this.generation += 1;
     this.busy = false;
     if (FINAL_CODES.has(reset.reason)) this.publish({ phase: "refused", error: { code: reset.reason, message: "" } });
@@ -167,8 +169,8 @@ export class ViewClient {
   }
 
   private forget(): void {
-    if (this.openedAs !== null && this.connected) this.link.send("view:close", { view: this.openedAs });
-    this.openedAs = null;
+    if (this.opened && this.connected) this.link.send("view:close", { view: this.name });
+    this.opened = false;
     this.generation += 1;
     this.busy = false;
     this.mustSync = false;
@@ -177,18 +179,18 @@ export class ViewClient {
   private pump(): void {
     const { wanted } = this;
     if (!this.connected || this.busy || wanted === null || this.snapshot.phase === "refused") return;
-    if (this.openedAs === null) {
-      this.opened += 1;
-      this.openedAs = `${this.name}-${this.opened}`;
-      this.ask("view:open", wanted, this.openedAs);
+    if (!this.opened) {
+      this.opened = true;
+      this.ask("view:open", wanted);
     } else if (this.snapshot.shown !== wanted) {
-      this.ask("view:move", wanted, this.openedAs);
+      this.ask("view:move", wanted);
     } else if (this.mustSync) {
-      this.ask("view:sync", wanted, this.openedAs);
+      this.ask("view:sync", wanted);
     }
   }
 
-  private ask(event: "view:open" | "view:move" | "view:sync", query: ViewQuery, view: string): void {
+  private ask(event: "view:open" | "view:move" | "view:sync", query: ViewQuery): void {
+    const view = this.name;
     const { window } = this.snapshot;
     const rows = this.holdNothing ? [] : (window?.rows ?? []);
     const held = new Map(rows.map((row) => [row.visitor, row]));
@@ -202,7 +204,7 @@ export class ViewClient {
       if (generation !== this.generation) return;
       this.busy = false;
       if (ack.ok) this.adopt(ack, query, held);
-      else this.fail(ack.error, event);
+      else this.fail(ack.error);
     });
   }
 
@@ -223,14 +225,13 @@ export class ViewClient {
     this.pump();
   }
 
-  private fail(error: WireError, event: string): void {
+  private fail(error: WireError): void {
     if (FINAL_CODES.has(error.code)) {
       this.publish({ phase: "refused", error });
       return;
     }
-    // The gateway does not know this view (any more): open it anew.
-    if (event !== "view:sync" || error.code === "not_found") this.openedAs = null;
-    else this.mustSync = true;
+    // Whatever the gateway still knows of this view: opening it again, under the same name, replaces it.
+    this.opened = false;
     this.publish({ error });
     this.pause();
   }
