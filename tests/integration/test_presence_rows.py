@@ -270,3 +270,23 @@ async def test_every_entry_twice_gives_the_same_rows(service, world):
     await eventually(world.done)
     assert await world.consistent() == once
     assert len(await world.changes()) == told
+
+
+async def test_a_thousand_visitors_may_come_and_go_at_once(service, world):
+    people = [(new_id(), new_id(), new_id()) for _ in range(1_200)]
+    for i in range(0, len(people), 300):
+        await world.put(*(world.event("page", *one) for one in people[i : i + 300]))
+        await world.put(*(world.event("page", visitor, tab, new_id()) for visitor, tab, _ in people[i : i + 300]))
+    await eventually(world.done)
+    assert len(await world.consistent()) == 1_200
+    world.clock.advance(46_000)
+    await eventually(lambda: everybody_gone(world))
+    assert await world.consistent() == {}
+    assert await world.number("number") == 1_200
+    assert await world.clients.call("ZCARD", keys.timers(SERVICE, world.partition)) == 0
+    (visit,) = await world.history.visits(world.site, people[77][0])
+    assert (visit.pages, len(visit.page_views)) == (2, 2)
+
+
+async def everybody_gone(world: World) -> bool:
+    return await world.rows() == {}

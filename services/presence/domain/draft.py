@@ -75,6 +75,15 @@ def find_view(draft: Draft, page: Id) -> tuple[int, StoredView] | None:
     return next(((slot, view) for slot, view in all_views(draft).items() if view.page == page), None)
 
 
+def is_sealed(draft: Draft) -> bool:
+    """Whether the visit is over for good: its navigation has expired, so the history could only be made poorer.
+
+    Raises ViewsNeeded.
+    """
+    visitor = draft.visitor
+    return not visitor.live and len(all_views(draft)) < min(visitor.flushed, MAX_VIEWS)
+
+
 def store_view(draft: Draft, view: StoredView, slot: int = -1) -> Draft:
     """Put `view` into the navigation: on its own line, or on the next one."""
     visitor = draft.visitor

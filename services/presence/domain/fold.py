@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from services.presence.domain.dedupe import accept
-from services.presence.domain.draft import Draft, Moment, find_view, store_view
+from services.presence.domain.draft import Draft, Moment, find_view, is_sealed, store_view
 from services.presence.domain.tabs import (
     MAX_TABS,
     SIGNS_OF_A_LIVE_TAB,
@@ -62,7 +62,7 @@ def _event(draft: Draft, tab_id: Id, event: Tracked, client: Client | None, mome
     draft = replace(draft, visitor=visitor)
     if event.type == "page":
         visitor = replace(visitor, pages=visitor.pages + 1)
-        draft = replace(draft, visitor=visitor, page_views=draft.page_views + 1, revised=True)
+        draft = replace(draft, visitor=visitor, page_views=draft.page_views + 1)
     return _make_room(draft)
 
 
@@ -105,6 +105,8 @@ def _late(draft: Draft, tab: Tab, page: Id, event: Tracked, at_ms: int) -> Draft
     """An event of a page that its tab shows no longer: only the page view learns from it."""
     visitor = draft.visitor
     if not visitor.visits or event.type == "attr" or (event.type != "page" and at_ms < visitor.visit_started_at):
+        return draft
+    if is_sealed(draft):
         return draft
     found = find_view(draft, page)
     slot, line = found or (-1, StoredView(tab.tab, page, event.url, event.title or "", at_ms))

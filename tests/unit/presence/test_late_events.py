@@ -124,6 +124,32 @@ def test_a_late_leave_still_corrects_the_history(story):
     assert story.history["1"].page_views[0].engaged_ms == 30_000
 
 
+@pytest.mark.parametrize("kind", ["leave", "hide"])
+def test_a_page_that_wakes_up_after_its_navigation_expired_does_not_spoil_the_history(story, kind):
+    story.tell("page", "p1")
+    story.tell("page", "p2", engaged_ms=0)
+    story.wait(100)
+    kept = story.history["1"]
+    assert len(kept.page_views) == 2
+    story.wait(3600)
+    story.lines = {}  # its time to live is over
+    story.tell(kind, "p2", engaged_ms=4000)
+    assert story.history["1"] == kept
+    assert story.row is None
+
+
+def test_a_page_view_that_comes_after_that_still_counts(story):
+    story.tell("page", "p1")
+    page = story.event("page", "p2")
+    story.tell("beat", "p1", n=9)
+    story.wait(3600)
+    story.lines = {}
+    kept = story.history["1"]
+    story.arrive(page)
+    assert story.page_views == 2
+    assert story.history["1"] == kept
+
+
 def test_events_already_seen_do_not_bring_a_row_back(story):
     entries = [story.tell("page"), story.tell("beat"), story.tell("show"), story.tell("leave")]
     story.wait(20)
