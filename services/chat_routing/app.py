@@ -7,10 +7,8 @@ import secrets
 from prometheus_client import CollectorRegistry
 
 from services.chat_routing.metrics import Metrics
-from services.chat_routing.roster import SettingsOf
 from services.chat_routing.settings import ChatRoutingSettings
 from services.chat_routing.step import ChatStep
-from shared.contracts.sites import SiteSettings
 from shared.domain.partitions import Partitions
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Health
@@ -20,16 +18,6 @@ from shared.storage.directory import Directory
 from shared.storage.engagements import EngagementStore
 from shared.storage.owner import PartitionOwner
 
-_DEFAULTS = SiteSettings()
-
-
-def _numbers(directory: Directory) -> SettingsOf:
-    def settings_of(site: str) -> SiteSettings:
-        known = directory.site(site)
-        return known.settings if known else _DEFAULTS
-
-    return settings_of
-
 
 def build(settings: ChatRoutingSettings, *, clock: Clock | None = None) -> Service:
     """One instance. A site that the directory does not (yet) know has the default numbers."""
@@ -38,7 +26,7 @@ def build(settings: ChatRoutingSettings, *, clock: Clock | None = None) -> Servi
     registry, health = CollectorRegistry(), Health()
     metrics = Metrics(registry)
     directory = Directory(clients)
-    step = ChatStep(EngagementStore(clients), _numbers(directory), metrics)
+    step = ChatStep(EngagementStore(clients), directory, metrics)
     owner = PartitionOwner(
         clients,
         partitions,

@@ -1,9 +1,13 @@
-"""What chat-routing counts. Labels are kinds and states of our own, so their number is fixed."""
+"""What chat-routing counts. Labels are kinds, states and codes of our own, so their number is fixed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from shared.contracts.chat import CommandDone, StatusChanged
+from shared.contracts.streams import GatewayUnknown, OperatorChanged
 from shared.storage.owner import OwnerStats
 
 
@@ -11,19 +15,31 @@ class Metrics:
     """The process's metrics, all with the prefix `foyer_chat_routing_`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.inputs = Counter(
-            "foyer_chat_routing_inputs_total", "Entries and timers processed, by kind", ["kind"], registry=registry
-        )
-        self.operator_changes = Counter(
-            "foyer_chat_routing_operator_changes_total",
-            "Operators' states told, by state",
-            ["state"],
-            registry=registry,
-        )
-        self.gateways_lost = Counter(
-            "foyer_chat_routing_gateways_unknown_total", "Gateways asked to announce themselves", registry=registry
-        )
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"foyer_chat_routing_{name}", text, labels, registry=registry)
+
         self._registry = registry
+        self._inputs = counter("inputs", "Entries and timers processed, by kind", "kind")
+        self._operators = counter("operator_changes", "Operators' states and loads told, by state", "state")
+        self._gateways = counter("gateways_unknown", "Gateways asked to announce themselves")
+        self._commands = counter("commands", "Commands answered, by code (ok when done)", "code")
+        self._statuses = counter("status_changes", "Visitors' statuses entered", "status")
+
+    def committed(self, entries: Sequence[object], timers: int, outcomes: Sequence[object]) -> None:
+        """Count a batch that is durable."""
+        for entry in entries:
+            self._inputs.labels(type(entry).__name__).inc()
+        self._inputs.labels("timer").inc(timers)
+        for outcome in outcomes:
+            match outcome:
+                case OperatorChanged(state=state):
+                    self._operators.labels(state).inc()
+                case GatewayUnknown():
+                    self._gateways.inc()
+                case CommandDone(code=code):
+                    self._commands.labels(code or "ok").inc()
+                case StatusChanged(status=status):
+                    self._statuses.labels(status).inc()
 
     def watch(self, stats: OwnerStats) -> None:
         """Show the partition loop's figures."""

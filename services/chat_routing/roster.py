@@ -1,15 +1,18 @@
-"""The operators' side of one step: facts and due timers in, changed records, timers and outcomes out.
+"""The operators' side of one step: facts and due timers in, changed records and timers out.
 
-A :class:`Roster` is the working set of one batch: loaded once, changed by pure functions, turned into writes at the
-end. Read :meth:`Roster.take` and :meth:`Roster.elapse`, then :meth:`Roster.writes`.
+A :class:`Roster` is the working set of one batch: it is given what is stored, changed by pure functions, and turned
+into writes at the end. Whoever shares out visitors is told of each change by `on_change`, at once and in order.
+Read :meth:`Roster.take` and :meth:`Roster.elapse`, then :meth:`Roster.writes`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
+from msgspec.structs import replace
 
 from services.chat_routing.domain.operators import (
     GATEWAY_SILENCE_MS,
@@ -19,22 +22,22 @@ from services.chat_routing.domain.operators import (
     forgettable,
     is_news,
     lose_gateway,
+    set_away,
     settle,
 )
+from services.chat_routing.timers import gateway_timer, missing_timer, operator_timer
 from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import (
     GatewayAlive,
     GatewayUnknown,
     OperatorChanged,
     OperatorConnected,
-    OperatorDisconnected,
-    OperatorSet,
+    OperatorFact,
     StoredOperator,
     decode_stored_operator,
 )
 from shared.domain.partitions import Partition
 from shared.storage.engagements import (
-    EngagementStore,
     OperatorKey,
     drop_gateway,
     drop_operators,
@@ -45,64 +48,56 @@ from shared.storage.engagements import (
 )
 from shared.storage.writes import Write
 
-Fact = OperatorConnected | OperatorDisconnected | OperatorSet | GatewayAlive
 SettingsOf = Callable[[str], SiteSettings]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_state = msgspec.msgpack.Decoder(OperatorPresence).decode
 
 
-def operator_timer(site: str, operator: str) -> bytes:
-    """Member of the timer set: look at this operator again."""
-    return f"o {site} {operator}".encode()
+def unpack_operator(value: bytes) -> OperatorPresence:
+    """A stored value as chat-routing reads it."""
+    return _decode_state(decode_stored_operator(value).state)
 
 
-def gateway_timer(gateway: str) -> bytes:
-    """Member of the timer set: is this gateway still alive?"""
-    return f"g {gateway}".encode()
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is stored of the operators and gateways that a batch touches. `through`: who is connected by a gateway."""
+
+    operators: Mapping[OperatorKey, OperatorPresence] = field(default_factory=dict)
+    signs: Mapping[str, int] = field(default_factory=dict)
+    through: Mapping[str, list[OperatorKey]] = field(default_factory=dict)
 
 
 class Roster:
-    """The operators and gateways that one batch touches. `outcomes` are what to tell, in order."""
+    """The operators and gateways that one batch touches."""
 
-    def __init__(self, partition: Partition, now_ms: int, resumed_at_ms: int, settings_of: SettingsOf) -> None:
-        self.outcomes: list[OperatorChanged | GatewayUnknown] = []
+    def __init__(
+        self,
+        partition: Partition,
+        known: Known,
+        *,
+        now_ms: int,
+        resumed_at_ms: int,
+        settings_of: SettingsOf,
+        tell: Callable[[OperatorChanged | GatewayUnknown], None],
+        on_change: Callable[[OperatorKey, OperatorPresence], None],
+    ) -> None:
         self.timers: dict[bytes, int | None] = {}
         self._partition = partition
+        self._stored = known.operators
+        self._through = known.through
+        self._operators = dict(known.operators)
+        self._signs = dict(known.signs)
         self._now_ms = now_ms
         self._resumed_at_ms = resumed_at_ms
         self._settings_of = settings_of
-        self._stored: dict[OperatorKey, OperatorPresence] = {}
-        self._operators: dict[OperatorKey, OperatorPresence] = {}
+        self._tell = tell
+        self._on_change = on_change
         self._forgotten: set[OperatorKey] = set()
-        self._signs: dict[str, int] = {}
         self._changed_signs: set[str] = set()
         self._dead: set[str] = set()
-        self._through: dict[str, list[OperatorKey]] = {}
 
-    async def load(self, store: EngagementStore, facts: Iterable[Fact], due: Iterable[bytes]) -> None:
-        """Read whatever these facts and timers are about. Raises Unavailable."""
-        operators: set[OperatorKey] = set()
-        gateways: set[str] = set()
-        for fact in facts:
-            if not isinstance(fact, GatewayAlive):
-                operators.add((fact.site, fact.operator))
-            if not isinstance(fact, OperatorSet):
-                gateways.add(fact.gateway)
-        for kind, name in map(_member, due):
-            if kind == "o":
-                site, _, operator = name.partition(" ")
-                operators.add((site, operator))
-            elif kind == "g":
-                gateways.add(name)
-                self._through[name] = await store.connected_through(self._partition, name)
-                operators.update(self._through[name])
-        self._signs = await store.gateway_signs(self._partition, gateways)
-        values = await store.operators(self._partition, operators)
-        self._stored = {key: _decode_state(decode_stored_operator(value).state) for key, value in values.items()}
-        self._operators = dict(self._stored)
-
-    def take(self, fact: Fact) -> None:
+    def take(self, fact: OperatorFact) -> None:
         """One fact from a gateway."""
         if isinstance(fact, GatewayAlive):
             self._sign(fact.gateway, fact.at_ms, announced=False)
@@ -114,24 +109,40 @@ class Roster:
         if after is not None:
             self._put(key, after)
 
-    def elapse(self, due: Iterable[bytes]) -> None:
+    def elapse(self, gateways: list[str], operators: list[OperatorKey]) -> None:
         """What the time that has passed does by itself. A timer that was moved meanwhile finds nothing to do."""
-        for kind, name in map(_member, due):
-            if kind == "g":
-                self._check_gateway(name)
-        for kind, name in map(_member, due):
-            if kind == "o":
-                site, _, operator = name.partition(" ")
-                self._check_operator((site, operator))
+        for gateway in gateways:
+            self._check_gateway(gateway)
+        for key in operators:
+            self._check_operator(key)
 
-    def postpone(self, due: Iterable[bytes], until_ms: int) -> None:
-        """Leave these for later: while input is waiting, an absence is not yet a fact."""
-        self.timers.update(dict.fromkeys(due, until_ms))
+    def is_missing(self, key: OperatorKey) -> bool:
+        """Whether the operator has been without connection long enough that visitors are told."""
+        known = self._operators.get(key)
+        if known is None or known.lost_at_ms is None or known.state == "offline":
+            return False
+        return self._now_ms >= self._missing_ms(key, known.lost_at_ms)
+
+    def took_away(self, key: OperatorKey) -> None:
+        """Unanswered offers took the operator out of the rotation."""
+        known = self._operators.get(key)
+        if known is not None:
+            self._put(key, set_away(known, self._now_ms))
+
+    def note_load(self, key: OperatorKey, *, chats: int, misses: int, idle_since_ms: int) -> None:
+        """The operator's load at the end of the batch; told if the number of chats is another one."""
+        before = self._operators.get(key)
+        if before is None:
+            return
+        after = replace(before, chats=chats, misses=misses, idle_since_ms=idle_since_ms)
+        self._operators[key] = after
+        if chats != before.chats:
+            self._tell(_told(key, after))
 
     def _sign(self, gateway: str, at_ms: int, *, announced: bool) -> None:
         known = self._signs.get(gateway)
         if known is None and not announced:
-            self.outcomes.append(GatewayUnknown(gateway, self._now_ms))
+            self._tell(GatewayUnknown(gateway, self._now_ms))
         sign_ms = max(known or 0, min(at_ms, self._now_ms))
         if sign_ms != known:
             self._signs[gateway] = sign_ms
@@ -148,7 +159,7 @@ class Roster:
             return
         self._dead.add(gateway)
         self.timers[gateway_timer(gateway)] = None
-        self.outcomes.append(GatewayUnknown(gateway, self._now_ms))
+        self._tell(GatewayUnknown(gateway, self._now_ms))
         for key in self._through.get(gateway, ()):
             before = self._operators.get(key)
             if before is not None:
@@ -162,7 +173,7 @@ class Roster:
         if forgettable(before, self._now_ms):
             del self._operators[key]
             self._forgotten.add(key)
-            self.timers[operator_timer(*key)] = None
+            self.timers[operator_timer(key)] = None
             return
         grace_ms = self._settings_of(key[0]).operator_grace_ms
         self._put(key, settle(before, self._now_ms, self._resumed_at_ms, grace_ms))
@@ -171,10 +182,21 @@ class Roster:
         before = self._operators.get(key)
         self._operators[key] = after
         self._forgotten.discard(key)
-        if is_news(before, after):
-            self.outcomes.append(_told(key, after))
-        grace_ms = self._settings_of(key[0]).operator_grace_ms
-        self.timers[operator_timer(*key)] = due_ms(after, self._resumed_at_ms, grace_ms)
+        self.timers[operator_timer(key)] = due_ms(
+            after, self._resumed_at_ms, self._settings_of(key[0]).operator_grace_ms
+        )
+        lost_ms = before.lost_at_ms if before else None
+        if after.lost_at_ms != lost_ms:
+            due = None if after.lost_at_ms is None else self._missing_ms(key, after.lost_at_ms)
+            self.timers[missing_timer(key)] = due
+        news = is_news(before, after)
+        if news:
+            self._tell(_told(key, after))
+        if news or bool(after.connections) != bool(before and before.connections):
+            self._on_change(key, after)
+
+    def _missing_ms(self, key: OperatorKey, lost_at_ms: int) -> int:
+        return max(lost_at_ms, self._resumed_at_ms) + self._settings_of(key[0]).operator_missing_ms
 
     def writes(self) -> list[Write]:
         """Everything that differs from what was loaded."""
@@ -208,16 +230,6 @@ class Roster:
         return writes
 
 
-def is_operator_timer(member: bytes) -> bool:
-    """Whether the timer concerns operators or gateways."""
-    return member[:2] in (b"o ", b"g ")
-
-
-def _member(member: bytes) -> tuple[str, str]:
-    kind, _, name = member.decode().partition(" ")
-    return kind, name
-
-
 def _gateways_of(operator: OperatorPresence | None) -> set[str]:
     return {c.gateway for c in operator.connections} if operator else set()
 
@@ -228,7 +240,7 @@ def _told(key: OperatorKey, operator: OperatorPresence) -> OperatorChanged:
         operator=key[1],
         name=operator.name,
         state=operator.state,
-        chats=0,
+        chats=operator.chats,
         at_ms=operator.state_at_ms,
         reason=operator.reason,
     )

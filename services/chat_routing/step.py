@@ -1,61 +1,210 @@
-"""One step of a partition: decode the batch, load what it is about, apply it, hand back the changes.
+"""One step of a partition: decode the batch, load what it is about, apply it in order, hand back the changes.
 
 Everything that decides is pure and lives in `domain`; nothing is kept between steps, so a step that is repeated (after
-a crash, a lost reply, a takeover) comes to the same result.
+a crash, a lost reply, a takeover) comes to the same result. Read :meth:`ChatStep.__call__`, then :class:`_Batch`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.metrics import Metrics
-from services.chat_routing.roster import Fact, Roster, SettingsOf
-from shared.contracts.streams import ChatOutcomes, GatewayUnknown, OperatorChanged, decode_cmd, encode
+from services.chat_routing.roster import Known, Roster, unpack_operator
+from services.chat_routing.site_work import Sites, SiteWork, refused
+from services.chat_routing.timers import Due
+from shared.contracts.chat import ChatOutcome, Command, PresenceFacts
+from shared.contracts.sites import Site, SiteSettings
+from shared.contracts.streams import (
+    ChatOutcomes,
+    CmdEntry,
+    GatewayAlive,
+    GatewayUnknown,
+    LogEntry,
+    OperatorChanged,
+    OperatorConnected,
+    OperatorDisconnected,
+    decode_cmd,
+    encode,
+)
 from shared.domain.partitions import Partition
-from shared.storage.engagements import EngagementStore
+from shared.storage.engagements import EngagementStore, OperatorKey, StoredSite
 from shared.storage.owner import BATCH, Changes, Inputs
+from shared.storage.writes import Write
 
 RECHECK_MS = 200  # while a backlog is worked off: a sign of life may be waiting in it
 MAX_OUTCOMES = 500  # in one stream entry
+NO_SETTINGS = SiteSettings()  # a site that is not (or no longer) known goes by the product's numbers
+
+Outcome = OperatorChanged | GatewayUnknown | ChatOutcome
 
 
 class ChatStep:
     """The step that a :class:`~shared.storage.owner.PartitionOwner` calls. Raises Unavailable."""
 
-    def __init__(self, store: EngagementStore, settings_of: SettingsOf, metrics: Metrics) -> None:
+    def __init__(self, store: EngagementStore, sites: Sites, metrics: Metrics) -> None:
         self._store = store
-        self._settings_of = settings_of
+        self._sites = sites
         self._metrics = metrics
 
     async def __call__(self, partition: Partition, inputs: Inputs) -> Changes:
         """The changes that this batch asks for."""
-        facts: list[Fact] = [decode_cmd(payload) for _, payload in inputs.entries]
-        roster = Roster(partition, inputs.now_ms, inputs.resumed_at_ms, self._settings_of)
-        await roster.load(self._store, facts, inputs.due)
-        for fact in facts:
-            roster.take(fact)
-        if len(inputs.entries) >= BATCH:
-            roster.postpone(inputs.due, inputs.now_ms + RECHECK_MS)
-        else:
-            roster.elapse(inputs.due)
+        entries = [decode_cmd(payload) for _, payload in inputs.entries]
+        backlog = len(inputs.entries) >= BATCH
+        due = Due() if backlog else Due.read(inputs.due)
+        batch = await self._load(partition, inputs, entries, due)
+        for entry in entries:
+            batch.take(entry)
+        batch.elapse(due)
+        changes = batch.changes()
+        if backlog:
+            changes.timers.update({m: inputs.now_ms + RECHECK_MS for m in inputs.due if m not in changes.timers})
         return Changes(
-            writes=roster.writes(),
-            timers=roster.timers,
-            chat=_payloads(roster.outcomes),
-            on_committed=lambda: self._count(facts, inputs.due, roster.outcomes),
+            writes=changes.writes,
+            timers=changes.timers,
+            log=changes.log,
+            chat=changes.chat,
+            on_committed=lambda: self._metrics.committed(entries, len(inputs.due), batch.outcomes),
         )
 
-    def _count(
-        self, facts: list[Fact], due: tuple[bytes, ...], outcomes: list[OperatorChanged | GatewayUnknown]
+    async def _load(self, partition: Partition, inputs: Inputs, entries: list[CmdEntry], due: Due) -> _Batch:
+        through = {gateway: await self._store.connected_through(partition, gateway) for gateway in due.gateways}
+        gateways = {
+            e.gateway for e in entries if isinstance(e, OperatorConnected | OperatorDisconnected | GatewayAlive)
+        }
+        signs = await self._store.gateway_signs(partition, gateways | set(due.gateways))
+        wanted = _wanted(entries, due, through)
+        if any(self._sites.site(site) is None for site in wanted):
+            await self._sites.catch_up()  # a gateway may know a new site a moment before us
+        stored = await self._store.sites(partition, wanted)
+        operators = {
+            (site, operator): unpack_operator(value)
+            for site, values in stored.items()
+            for operator, value in values.operators.items()
+        }
+        return _Batch(partition, inputs, self._sites, stored, Known(operators, signs, through))
+
+
+def _wanted(entries: Iterable[CmdEntry], due: Due, through: dict[str, list[OperatorKey]]) -> dict[str, set[str]]:
+    """The sites that a batch touches, with the visitors of each."""
+    wanted: dict[str, set[str]] = {}
+    for entry in entries:
+        if isinstance(entry, Command):
+            wanted.setdefault(entry.site, set()).add(entry.visitor)
+        elif isinstance(entry, PresenceFacts):
+            for fact in entry.facts:
+                wanted.setdefault(fact.site, set()).add(fact.visitor)
+        elif not isinstance(entry, GatewayAlive):
+            wanted.setdefault(entry.site, set())
+    for site, visitor in due.engagements:
+        wanted.setdefault(site, set()).add(visitor)
+    for site, _ in (*due.operators, *due.missing, *(key for keys in through.values() for key in keys)):
+        wanted.setdefault(site, set())
+    return wanted
+
+
+class _Batch:
+    """The working set of one step: operators of all sites, and each site's chats. `outcomes` are told in order."""
+
+    def __init__(
+        self, partition: Partition, inputs: Inputs, sites: Sites, stored: dict[str, StoredSite], known: Known
     ) -> None:
-        for fact in facts:
-            self._metrics.inputs.labels(type(fact).__name__).inc()
-        self._metrics.inputs.labels("timer").inc(len(due))
-        for outcome in outcomes:
-            if isinstance(outcome, OperatorChanged):
-                self._metrics.operator_changes.labels(outcome.state).inc()
+        self.outcomes: list[Outcome] = []
+        self._sites = sites
+        self._roster = Roster(
+            partition,
+            known,
+            now_ms=inputs.now_ms,
+            resumed_at_ms=inputs.resumed_at_ms,
+            settings_of=self._settings,
+            tell=self.outcomes.append,
+            on_change=self._operator_changed,
+        )
+        self._works: dict[str, SiteWork] = {}
+        for key, values in stored.items():
+            site = self._site(key)
+            if site is not None:
+                there = {operator: known.operators[key, operator] for operator in values.operators}
+                self._works[key] = self._work(partition, inputs, site, values, there)
+
+    def _work(
+        self,
+        partition: Partition,
+        inputs: Inputs,
+        site: Site,
+        stored: StoredSite,
+        operators: dict[str, OperatorPresence],
+    ) -> SiteWork:
+        return SiteWork(
+            partition,
+            site,
+            stored,
+            operators,
+            self._sites,
+            now_ms=inputs.now_ms,
+            resumed_at_ms=inputs.resumed_at_ms,
+            tell=self.outcomes.append,
+            set_away=lambda operator: self._roster.took_away((site.site, operator)),
+        )
+
+    def _site(self, key: str) -> Site | None:
+        site = self._sites.site(key)
+        return None if site is None or site.disabled else site
+
+    def _settings(self, key: str) -> SiteSettings:
+        site = self._sites.site(key)
+        return NO_SETTINGS if site is None else site.settings
+
+    def _operator_changed(self, key: OperatorKey, presence: OperatorPresence) -> None:
+        work = self._works.get(key[0])
+        if work is not None:
+            work.operator_changed(key[1], presence)
+
+    def take(self, entry: CmdEntry) -> None:
+        """One entry of the stream."""
+        if isinstance(entry, Command):
+            work = self._works.get(entry.site)
+            if work is None:
+                self.outcomes.append(refused(entry))
             else:
-                self._metrics.gateways_lost.inc()
+                work.command(entry)
+        elif isinstance(entry, PresenceFacts):
+            for fact in entry.facts:
+                if fact.site in self._works:
+                    self._works[fact.site].presence(fact)
+        else:
+            self._roster.take(entry)
+
+    def elapse(self, due: Due) -> None:
+        """What time alone does, operators first: an engagement's deadline asks whether its operator is there."""
+        self._roster.elapse(due.gateways, due.operators)
+        for key in due.missing:
+            if key[0] in self._works and self._roster.is_missing(key):
+                self._works[key[0]].operator_missing(key[1])
+        for site, visitor in due.engagements:
+            if site in self._works:
+                self._works[site].elapse(visitor)
+
+    def changes(self) -> Changes:
+        """All that the batch came to."""
+        writes: list[Write] = []
+        timers: dict[bytes, int | None] = {}
+        rows: list[bytes] = []
+        for site, work in self._works.items():
+            done = work.finish()
+            writes += done.writes
+            timers |= done.timers
+            if done.changes:
+                rows.append(encode(LogEntry("engagement", tuple(done.changes))))
+            for operator, agent in done.load.items():
+                self._roster.note_load(
+                    (site, operator), chats=len(agent.held), misses=agent.misses, idle_since_ms=agent.idle_since_ms
+                )
+        writes += self._roster.writes()
+        timers |= self._roster.timers
+        return Changes(writes=writes, timers=timers, log=rows, chat=_payloads(self.outcomes))
 
 
-def _payloads(outcomes: list[OperatorChanged | GatewayUnknown]) -> list[bytes]:
+def _payloads(outcomes: list[Outcome]) -> list[bytes]:
     parts = [tuple(outcomes[i : i + MAX_OUTCOMES]) for i in range(0, len(outcomes), MAX_OUTCOMES)]
     return [encode(ChatOutcomes(part)) for part in parts]

@@ -251,6 +251,12 @@ class VisitorBack(Struct, frozen=True, tag="vb"):
     at_ms: int
 
 
+class PresenceFacts(Struct, frozen=True, tag="pf"):
+    """What one commit of presence brought about visitors whose row has an engagement part."""
+
+    facts: tuple[VisitorGone | VisitorBack, ...]
+
+
 # --- chat:{T}: outcomes ------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw, Struct
 
+from shared.contracts.chat import ChatCommand, ChatOutcome, PresenceFacts
 from shared.contracts.rows import Device
 from shared.contracts.sites import Role
 from shared.contracts.tracking import EventType
@@ -141,7 +142,8 @@ class GatewayAlive(Struct, frozen=True, tag="ga"):
     at_ms: int
 
 
-CmdEntry = OperatorConnected | OperatorDisconnected | OperatorSet | GatewayAlive
+OperatorFact = OperatorConnected | OperatorDisconnected | OperatorSet | GatewayAlive
+CmdEntry = OperatorFact | PresenceFacts | ChatCommand
 
 # --- log:{T}: row changes for the gateways ------------------------------------------------------------------------
 
@@ -184,7 +186,7 @@ OperatorState = Literal["online", "away", "offline"]
 
 
 class OperatorChanged(Struct, frozen=True, omit_defaults=True, tag="oh"):
-    """An operator's state or load on a site."""
+    """An operator's state or load on a site. `chats`: the slots taken now, among them offers that await an answer."""
 
     site: str
     operator: str
@@ -222,7 +224,7 @@ class StoredOperatorTold(Struct, frozen=True, array_like=True):
 class ChatOutcomes(Struct, frozen=True, omit_defaults=True, tag="oo"):
     """Everything that one commit of chat-routing has to say, in order."""
 
-    outcomes: tuple[OperatorChanged | GatewayUnknown, ...]
+    outcomes: tuple[OperatorChanged | GatewayUnknown | ChatOutcome, ...]
 
 
 _encoder = msgspec.msgpack.Encoder()

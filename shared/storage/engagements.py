@@ -1,15 +1,35 @@
-"""What chat-routing reads from Redis and the writes that it puts into a commit. One writer: the partition's owner."""
+"""What chat-routing reads from Redis and the writes that it puts into a commit. One writer: the partition's owner.
+
+An engagement's state has one home: `ea:` while an operator is held or awaited (all of a site are read together),
+`eo:` afterwards (read one by one). The row that others see stands in `g:`. Read :class:`StoredSite` first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
+from shared.contracts.rows import SEQ_FIELD
 from shared.domain.partitions import Partition
 from shared.storage import keys
 from shared.storage.clients import Clients
-from shared.storage.writes import Argument, Write, delete, hdel, hset
+from shared.storage.writes import Argument, Write, delete, hdel, hset, pexpire, xadd
 
 OperatorKey = tuple[str, str]  # site, operator
+PICKUPS_FIELD = b"pickups"
+_READS_PER_SITE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSite:
+    """One site's values, packed. `visitors` are presence's; `touched` engagements that are not engaged."""
+
+    operators: dict[str, bytes] = field(default_factory=dict)
+    engaged: dict[str, bytes] = field(default_factory=dict)
+    touched: dict[str, bytes] = field(default_factory=dict)
+    visitors: dict[str, bytes] = field(default_factory=dict)
+    seq: int = 0
+    pickups: bytes | None = None
 
 
 class EngagementStore:
@@ -18,11 +38,32 @@ class EngagementStore:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
 
-    async def operators(self, partition: Partition, wanted: Collection[OperatorKey]) -> dict[OperatorKey, bytes]:
-        """The stored values of those operators that have one."""
-        pairs = list(wanted)
-        answers = await self._clients.pipeline([("HGET", keys.operators(partition, s), o) for s, o in pairs])
-        return {pair: value for pair, value in zip(pairs, answers, strict=True) if value is not None}
+    async def sites(self, partition: Partition, wanted: Mapping[str, Collection[str]]) -> dict[str, StoredSite]:
+        """Each site with all its operators and engaged visitors, and with these visitors of it."""
+        commands: list[tuple[str | bytes, ...]] = []
+        names = {site: list(visitors) for site, visitors in wanted.items()}
+        for site, visitors in names.items():
+            some = visitors or [""]  # HMGET wants at least one field
+            commands += [
+                ("HGETALL", keys.operators(partition, site)),
+                ("HGETALL", keys.engaged(partition, site)),
+                ("HMGET", keys.unengaged(partition, site), *some),
+                ("HMGET", keys.visitors(partition, site), *some),
+                ("HMGET", keys.engagement_meta(partition, site), SEQ_FIELD, PICKUPS_FIELD),
+            ]
+        answers = await self._clients.pipeline(commands)
+        found: dict[str, StoredSite] = {}
+        for index, (site, visitors) in enumerate(names.items()):
+            operators, engaged, touched, rows, meta = answers[index * _READS_PER_SITE :][:_READS_PER_SITE]
+            found[site] = StoredSite(
+                {name.decode(): value for name, value in operators.items()},
+                {name.decode(): value for name, value in engaged.items()},
+                _present(visitors, touched),
+                _present(visitors, rows),
+                int(meta[0] or 0),
+                meta[1],
+            )
+        return found
 
     async def gateway_signs(self, partition: Partition, gateways: Collection[str]) -> dict[str, int]:
         """When each known one of `gateways` last gave a sign of life (ms)."""
@@ -38,16 +79,52 @@ class EngagementStore:
         return [(site, operator) for site, _, operator in (field.decode().partition(" ") for field in fields)]
 
 
-def put_operators(partition: Partition, site: str, values: dict[str, bytes]) -> list[Write]:
+def _present(names: list[str], values: list[bytes | None]) -> dict[str, bytes]:
+    return {name: value for name, value in zip(names, values, strict=False) if value is not None}
+
+
+def _fields(values: Mapping[str, bytes]) -> dict[str | bytes, Argument]:
+    return {name: value for name, value in values.items()}  # noqa: C416  # a mapping of a wider type
+
+
+def put_operators(partition: Partition, site: str, values: Mapping[str, bytes]) -> list[Write]:
     """Store operators' values."""
-    fields: dict[str | bytes, Argument] = {}
-    fields.update(values)
-    return hset(keys.operators(partition, site), fields)
+    return hset(keys.operators(partition, site), _fields(values))
 
 
 def drop_operators(partition: Partition, site: str, operators: Iterable[str]) -> list[Write]:
     """Forget operators."""
     return hdel(keys.operators(partition, site), operators)
+
+
+def put_engagements(
+    partition: Partition, site: str, engaged: Mapping[str, bytes], unengaged: Mapping[str, bytes], gone: Iterable[str]
+) -> list[Write]:
+    """Store states, each in its one home; `gone` are forgotten."""
+    forgotten = list(gone)
+    return [
+        *hset(keys.engaged(partition, site), _fields(engaged)),
+        *hset(keys.unengaged(partition, site), _fields(unengaged)),
+        *hdel(keys.engaged(partition, site), [*unengaged, *forgotten]),
+        *hdel(keys.unengaged(partition, site), [*engaged, *forgotten]),
+    ]
+
+
+def put_rows(partition: Partition, site: str, rows: Mapping[str, bytes], gone: Iterable[str], seq: int) -> list[Write]:
+    """Store the rows that others see, with the sequence number as of them."""
+    key, meta = keys.engagements(partition, site), keys.engagement_meta(partition, site)
+    return [*hset(key, _fields(rows)), *hdel(key, gone), *hset(meta, {SEQ_FIELD: seq})]
+
+
+def put_pickups(partition: Partition, site: str, packed: bytes) -> list[Write]:
+    """Store when visitors of each skill were lately engaged."""
+    return hset(keys.engagement_meta(partition, site), {PICKUPS_FIELD: packed})
+
+
+def add_lines(partition: Partition, chat: str, lines: Iterable[tuple[int, bytes]], ttl_ms: int) -> list[Write]:
+    """Append to a transcript; the entry's id is the line's seq. It is kept for `ttl_ms` from its last line on."""
+    key = keys.transcript(partition, chat)
+    return [*(xadd(key, packed, entry_id=f"{seq}-0") for seq, packed in lines), pexpire(key, ttl_ms)]
 
 
 def put_gateway(partition: Partition, gateway: str, sign_ms: int) -> list[Write]:

@@ -85,8 +85,18 @@ def engagements(partition: Partition, site: str) -> str:
     return f"g:{{{partition.tag}}}:{site}"
 
 
+def engaged(partition: Partition, site: str) -> str:
+    """Hash: visitor -> packed state of an engagement that holds or awaits an operator. Chat-routing."""
+    return f"ea:{{{partition.tag}}}:{site}"
+
+
+def unengaged(partition: Partition, site: str) -> str:
+    """Hash: visitor -> packed state of an engagement that is over. Chat-routing."""
+    return f"eo:{{{partition.tag}}}:{site}"
+
+
 def engagement_meta(partition: Partition, site: str) -> str:
-    """Hash: `seq` of the engagement part, counters. Chat-routing."""
+    """Hash: `seq` of the engagement part, `pickups` packed times by skill. Chat-routing."""
     return f"mg:{{{partition.tag}}}:{site}"
 
 

@@ -55,7 +55,7 @@ async def tell(clients: Clients, *facts: CmdEntry) -> None:
     await PartitionLog(clients).append("cmd", HERE, [encode(fact) for fact in facts])
 
 
-async def outcomes(clients: Clients) -> list[OperatorChanged | GatewayUnknown]:
+async def outcomes(clients: Clients) -> list[object]:
     entries = await clients.call("XRANGE", keys.stream("chat", HERE), "-", "+")
     return [one for _, fields in entries for one in decode_chat(fields[b"d"]).outcomes]
 

@@ -266,6 +266,16 @@ def is_live(phase: Phase) -> bool:
     return isinstance(phase, Accepted | Requested | Chatting | Conference | Forwarded)
 
 
+def is_engaged(phase: Phase) -> bool:
+    """Whether an operator is held or awaited: such an engagement is looked at whenever an operator comes or goes."""
+    return is_live(phase) or isinstance(phase, Invited)
+
+
+def is_queued(phase: Phase) -> bool:
+    """Whether the router may have to find somebody: a request, or a forward to a skill."""
+    return isinstance(phase, Requested) or (isinstance(phase, Forwarded) and bool(phase.to_skill))
+
+
 def is_shown(engagement: Engagement) -> bool:
     """Whether the visitor's row has an engagement part: once there is one it stays until the visitor leaves."""
     return engagement.version > 0 and (is_live(engagement.phase) or engagement.gone_since_ms is None)

@@ -23,6 +23,7 @@ from services.chat_routing.domain.engagement import (
     Requested,
     concerned,
     holders,
+    is_queued,
     status,
 )
 from services.chat_routing.domain.machine import (
@@ -275,10 +276,7 @@ def _take(floor: Floor, before: Engagement, decision: Decision, moment: Moment) 
 def _with(floor: Floor, before: Engagement, after: Engagement) -> Floor:
     queued = floor.queued
     if before.phase != after.phase:
-        waits = isinstance(after.phase, Requested) or (
-            isinstance(after.phase, Forwarded) and bool(after.phase.to_skill)
-        )
-        queued = queued | {after.visitor} if waits else queued - {after.visitor}
+        queued = queued | {after.visitor} if is_queued(after.phase) else queued - {after.visitor}
     return replace(floor, engagements={**floor.engagements, after.visitor: after}, queued=queued)
 
 

@@ -38,6 +38,7 @@ class OperatorPresence(Struct, frozen=True, omit_defaults=True):
     """What is known of one operator on one site. `lost_at_ms` is set while no connection is open.
 
     `state` is what others were last told; `reason` says why it is so. `version` grows with every told change.
+    `chats`, `misses`, `idle_since_ms`: its load, as the floor last had it.
     `seen_ms` is the latest fact about a connection: a late fact never dates a loss back behind it.
     """
 
@@ -53,6 +54,9 @@ class OperatorPresence(Struct, frozen=True, omit_defaults=True):
     connections: tuple[Connection, ...] = ()
     ended: tuple[tuple[str, str], ...] = ()
     version: int = 0
+    chats: int = 0
+    misses: int = 0
+    idle_since_ms: int = 0
 
 
 OperatorFact = OperatorConnected | OperatorDisconnected | OperatorSet

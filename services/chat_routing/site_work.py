@@ -1,0 +1,279 @@
+"""One site's chats within one step: from stored values to a floor, and from the floor back to writes.
+
+Nothing is decided here. :class:`SiteWork` gives the domain what it needs to know (operators with their memberships, the
+visitor's row and skill), keeps what it tells, and works out at the end what differs from what was loaded.
+Read :meth:`SiteWork.command`, then :meth:`SiteWork.finish`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import msgspec
+from msgspec.structs import replace as with_fields
+
+from services.chat_routing.domain.agents import Agent
+from services.chat_routing.domain.deadlines import next_due_ms
+from services.chat_routing.domain.engagement import (
+    Engagement,
+    concerned,
+    holders,
+    is_engaged,
+    is_queued,
+    is_shown,
+    row,
+)
+from services.chat_routing.domain.floor import Floor, Moment, Result, agent_changed, agent_missing, elapse, perform
+from services.chat_routing.domain.operators import OperatorPresence
+from services.chat_routing.domain.turn import VisitorFacts
+from services.chat_routing.timers import engagement_timer
+from shared.contracts.chat import ChatCommand, ChatOutcome, ChatSaid, CommandDone, RequestChat, VisitorBack, VisitorGone
+from shared.contracts.rows import EngagementRow, PresenceRow
+from shared.contracts.sites import Membership, Operator, Site
+from shared.contracts.streams import RowChanged, RowGone
+from shared.domain.partitions import Partition
+from shared.domain.skills import facts_of, resolve
+from shared.domain.visitor import decode_row
+from shared.storage.engagements import StoredSite, add_lines, put_engagements, put_pickups, put_rows
+from shared.storage.writes import Write
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_engagement = msgspec.msgpack.Decoder(Engagement).decode
+_decode_pickups = msgspec.msgpack.Decoder(dict[str, tuple[int, ...]]).decode
+# The version stands beside the fields, not among them.
+ROW_FIELDS = tuple(name for name in EngagementRow.__struct_fields__ if name != "version")
+
+
+class Sites(Protocol):
+    """The directory, as far as chat-routing asks it."""
+
+    def site(self, site: str, /) -> Site | None:
+        """The site of this key."""
+        ...
+
+    def operator(self, operator: str, /) -> Operator | None:
+        """The operator of this id."""
+        ...
+
+    async def catch_up(self) -> bool:
+        """Wait until the replica has seen what Redis has now."""
+        ...
+
+
+@dataclass(slots=True)
+class Finished:
+    """What one site adds to the commit. `load`: chats, misses and idle since when, by operator."""
+
+    writes: list[Write] = field(default_factory=list)
+    timers: dict[bytes, int | None] = field(default_factory=dict)
+    changes: list[RowChanged | RowGone] = field(default_factory=list)
+    load: dict[str, Agent] = field(default_factory=dict)
+
+
+class SiteWork:
+    """The site `site` during one batch. `tell` gets every outcome in order; `set_away` the operators to take out."""
+
+    def __init__(
+        self,
+        partition: Partition,
+        site: Site,
+        stored: StoredSite,
+        operators: Mapping[str, OperatorPresence],
+        sites: Sites,
+        *,
+        now_ms: int,
+        resumed_at_ms: int,
+        tell: Callable[[ChatOutcome], None],
+        set_away: Callable[[str], None],
+    ) -> None:
+        self._partition = partition
+        self._site = site
+        self._sites = sites
+        self._tell = tell
+        self._set_away = set_away
+        self._moment = Moment(now_ms, site.settings, resumed_at_ms)
+        rows = {visitor: decode_row(value) for visitor, value in stored.visitors.items()}
+        self._rows = {visitor: shown for visitor, shown in rows.items() if shown is not None}
+        self._seq = stored.seq
+        self._lines: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+        self._looked_at: set[str] = set()
+        packed = {**stored.touched, **stored.engaged}
+        self._stored = {visitor: _decode_engagement(value) for visitor, value in packed.items()}
+        self._pickups = _decode_pickups(stored.pickups) if stored.pickups else {}
+        self._floor = self._opened(operators)
+        self._close_accounts()
+
+    def _opened(self, operators: Mapping[str, OperatorPresence]) -> Floor:
+        held: dict[str, set[str]] = defaultdict(set)
+        for visitor, engagement in self._stored.items():
+            for operator in holders(engagement.phase):
+                held[operator].add(visitor)
+        agents = {
+            operator: with_fields(agent, held=frozenset(held[operator]))
+            for operator, presence in operators.items()
+            if (agent := self._agent(operator, presence)) is not None
+        }
+        return Floor(
+            site=self._site.site,
+            skills=frozenset(skill.skill for skill in self._site.skills),
+            agents=agents,
+            engagements=self._stored,
+            queued=frozenset(v for v, e in self._stored.items() if is_queued(e.phase)),
+            pickups=self._pickups,
+        )
+
+    def _close_accounts(self) -> None:
+        """Operators who are no longer on the site (removed, disabled, forgotten) count as offline: their chats go on
+        with somebody else."""
+        named = {name for engagement in self._stored.values() for name in concerned(engagement.phase)}
+        for operator in sorted(named - self._floor.agents.keys()):
+            self._take(agent_changed(self._floor, Agent(operator=operator, name=operator), self._moment))
+
+    def _agent(self, operator: str, presence: OperatorPresence) -> Agent | None:
+        membership = self._membership(operator)
+        if membership is None:
+            return None
+        return Agent(
+            operator=operator,
+            name=presence.name,
+            role=membership.role,
+            primary=membership.primary_skill,
+            secondary=membership.secondary_skills,
+            limit=membership.max_chats,
+            state=presence.state,
+            connected=bool(presence.connections),
+            idle_since_ms=presence.idle_since_ms,
+            misses=presence.misses,
+        )
+
+    def _membership(self, operator: str) -> Membership | None:
+        account = self._sites.operator(operator)
+        return None if account is None or account.disabled else account.membership(self._site.site)
+
+    def command(self, command: ChatCommand) -> None:
+        """Carry out a command of a visitor or an operator."""
+        choice = command.skill if isinstance(command, RequestChat) else ""
+        self._see(command.visitor, choice)
+        self._take(perform(self._floor, command.visitor, command, self._moment))
+
+    def presence(self, fact: VisitorGone | VisitorBack) -> None:
+        """A visitor's row left or came."""
+        if fact.visitor in self._floor.engagements:
+            self._see(fact.visitor)
+            self._take(perform(self._floor, fact.visitor, fact, self._moment))
+
+    def elapse(self, visitor: str) -> None:
+        """Deadlines of this visitor's engagement."""
+        self._see(visitor)
+        self._looked_at.add(visitor)
+        known = self._floor.engagements.get(visitor)
+        if known is not None and known.gone_since_ms is not None and visitor in self._rows:
+            # The row is there, so the visitor is: a fact that crossed with our own commit does not end a chat.
+            back = VisitorBack(self._site.site, visitor, self._moment.now_ms)
+            self._take(perform(self._floor, visitor, back, self._moment))
+        self._take(elapse(self._floor, visitor, self._moment))
+
+    def operator_changed(self, operator: str, presence: OperatorPresence) -> None:
+        """State, connection or name of an operator is another one."""
+        agent = self._agent(operator, presence)
+        if agent is not None:
+            self._take(agent_changed(self._floor, agent, self._moment))
+
+    def operator_missing(self, operator: str) -> None:
+        """An operator has been without connection for a while."""
+        self._take(agent_missing(self._floor, operator, self._moment))
+
+    def _see(self, visitor: str, choice: str = "") -> None:
+        facts = self._facts(self._rows.get(visitor), choice)
+        self._floor = replace(self._floor, visitors={**self._floor.visitors, visitor: facts})
+
+    def _facts(self, shown: PresenceRow | None, choice: str) -> VisitorFacts:
+        site = self._site
+        chosen = resolve(site.rules, site.default_skill, self._floor.skills, facts_of(shown, choice))
+        if shown is None:
+            return VisitorFacts(skill=chosen.skill, why=chosen.why)
+        return VisitorFacts(
+            present=True,
+            nickname=shown.nickname,
+            visit_ms=shown.visit_started_at,
+            skill=chosen.skill,
+            why=chosen.why,
+        )
+
+    def _take(self, result: Result) -> None:
+        self._floor = result.floor
+        for event in result.events:
+            if isinstance(event, ChatSaid):
+                self._lines[event.event.chat].append((event.event.seq, _encode(event.event)))
+            self._tell(event)
+        for operator in result.set_away:
+            self._set_away(operator)
+
+    def finish(self) -> Finished:
+        """What differs from what was loaded."""
+        done = Finished(load=dict(self._floor.agents))
+        after = self._floor.engagements
+        changed = [v for v in self._stored.keys() | after.keys() if self._stored.get(v) != after.get(v)]
+        for visitor in sorted({*changed, *self._looked_at}):
+            engagement = after.get(visitor)
+            due = next_due_ms(engagement, self._moment.settings, self._moment.resumed_at_ms) if engagement else None
+            done.timers[engagement_timer((self._site.site, visitor))] = due
+        self._finish_states(done, changed)
+        self._finish_rows(done, sorted(changed))
+        for chat, lines in self._lines.items():
+            done.writes += add_lines(self._partition, chat, lines, self._site.settings.retention_ms)
+        if self._floor.pickups != self._pickups:
+            done.writes += put_pickups(self._partition, self._site.site, _encode(self._floor.pickups))
+        return done
+
+    def _finish_states(self, done: Finished, changed: list[str]) -> None:
+        engaged: dict[str, bytes] = {}
+        unengaged: dict[str, bytes] = {}
+        gone: list[str] = []
+        for visitor in changed:
+            engagement = self._floor.engagements.get(visitor)
+            if engagement is None:
+                gone.append(visitor)
+            else:
+                home = engaged if is_engaged(engagement.phase) else unengaged
+                home[visitor] = _encode(engagement)
+        done.writes += put_engagements(self._partition, self._site.site, engaged, unengaged, gone)
+
+    def _finish_rows(self, done: Finished, changed: list[str]) -> None:
+        rows: dict[str, bytes] = {}
+        gone: list[str] = []
+        for visitor in changed:
+            before, after = _shown(self._stored.get(visitor)), _shown(self._floor.engagements.get(visitor))
+            if after is None:
+                if before is not None:
+                    self._seq += 1
+                    gone.append(visitor)
+                    done.changes.append(RowGone(self._site.site, self._seq, visitor, self._seq))
+                continue
+            fields = {
+                name: getattr(after, name)
+                for name in ROW_FIELDS
+                if before is None or getattr(after, name) != getattr(before, name)
+            }
+            if fields:
+                # The sequence number is the version: it grows whatever becomes of the visitor.
+                self._seq += 1
+                rows[visitor] = _encode(with_fields(after, version=self._seq))
+                done.changes.append(self._changed(visitor, fields, full=before is None))
+        if rows or gone:
+            done.writes += put_rows(self._partition, self._site.site, rows, gone, self._seq)
+
+    def _changed(self, visitor: str, fields: dict[str, Any], *, full: bool) -> RowChanged:
+        return RowChanged(self._site.site, self._seq, visitor, self._seq, fields, full=full)
+
+
+def _shown(engagement: Engagement | None) -> EngagementRow | None:
+    return row(engagement) if engagement is not None and is_shown(engagement) else None
+
+
+def refused(command: ChatCommand) -> CommandDone:
+    """The answer where there is no such site."""
+    return CommandDone(site=command.site, visitor=command.visitor, by=command.by, id=command.id, code="not_found")
