@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from services.collector.domain.addresses import sender_origin
-from services.collector.domain.peers import Address, TrustedProxies, limit_key
+from shared.domain.peers import Address, TrustedProxies, limit_key
 
 
 class Contact(Struct, frozen=True):

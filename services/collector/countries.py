@@ -14,7 +14,7 @@ import maxminddb
 import structlog
 from geoip2.errors import AddressNotFoundError
 
-from services.collector.domain.peers import Address
+from shared.domain.peers import Address
 
 log = structlog.get_logger()
 CHECK_S = 60.0

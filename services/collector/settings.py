@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.collector.domain.peers import TrustedProxies, parse_networks
 from services.collector.domain.rates import Rate
+from shared.domain.peers import TrustedProxies, parse_networks
 from shared.runtime.settings import SettingsError, setting
 from shared.storage.clients import RedisSettings
 from shared.storage.log import LAG_LIMIT

@@ -1,10 +1,13 @@
-"""`python -m services.operator_gateway admin ...`: the command line for set-up and repair."""
+"""`python -m services.operator_gateway`: one gateway, until SIGTERM; with `admin ...` the command line for repair."""
 
 import sys
 
 from services.operator_gateway import admin
+from services.operator_gateway.app import build
+from services.operator_gateway.settings import GatewaySettings
+from shared.runtime.service import run_service
 
 if __name__ == "__main__":
-    if sys.argv[1:2] != ["admin"]:
-        sys.exit("usage: python -m services.operator_gateway admin COMMAND")
-    sys.exit(admin.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["admin"]:
+        sys.exit(admin.main(sys.argv[2:]))
+    sys.exit(run_service("operator_gateway", GatewaySettings, build))

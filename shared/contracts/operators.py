@@ -32,9 +32,9 @@ SortBy = Literal[
     "page",
     "pages",
 ]
+ResetReason = Literal["epoch", "forbidden", "site_gone"]
 CountryFilter = Annotated[str, Meta(max_length=2, pattern=r"^([A-Z]{2})?$(?!\n)")]  # empty: unknown
 Have = Annotated[tuple[tuple[VisitorId, Counter], ...], Meta(max_length=MAX_HAVE)]
-Cursor = Annotated[str, Meta(max_length=64)]
 
 
 # --- what a client sends ------------------------------------------------------------------------------------------
@@ -117,11 +117,11 @@ class VisitorNavigation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VisitorHistory(Struct, frozen=True, forbid_unknown_fields=True):
-    """Earlier visits, newest first; `before` is the cursor of the answer before."""
+    """Earlier visits, newest first; `before` is `next` of the answer before."""
 
     site: SiteKey
     visitor: VisitorId
-    before: Cursor | None = None
+    before: Counter | None = None
     limit: Annotated[int, Meta(ge=1, le=50)] = 20
 
 
@@ -198,7 +198,7 @@ class HistoryState(Struct, frozen=True, kw_only=True):
 
     ok: Literal[True] = True
     visits: tuple[Visit, ...]
-    next: str | None = None
+    next: int | None = None
 
 
 # --- what the server says by itself -------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ class ViewDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `insert` puts a row at a position of the list as it is at that moment, `move` takes a visitor out and puts it back
     at a position. In `update`, a field that is null is absent from now on. Only if `prev` is the last seq applied and
-    `epoch` the same; else `view:sync`.
+    `epoch` the same; else `view:sync`. `view` is put in when the frame is made, since each client names its own.
     """
 
     epoch: str
@@ -255,22 +255,23 @@ class ViewDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
     insert: tuple[tuple[int, Row], ...] = ()
     update: tuple[tuple[str, int, dict[str, Any]], ...] = ()
     move: tuple[tuple[str, int], ...] = ()
+    view: str = ""
 
 
-class ViewCheck(Struct, frozen=True):
+class ViewCheck(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """CRC-32 over `visitor:version` of the window's rows, joined by newlines, in order, as of `seq`."""
 
-    view: str
     epoch: str
     seq: int
     checksum: int
+    view: str = ""
 
 
 class ViewReset(Struct, frozen=True):
     """The window is void: open it again (`epoch`), or not (`forbidden`, `site_gone`)."""
 
     view: str
-    reason: Literal["epoch", "forbidden", "site_gone", "overloaded"]
+    reason: ResetReason
 
 
 class OperatorStateChanged(Struct, frozen=True):

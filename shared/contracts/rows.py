@@ -143,7 +143,7 @@ class Visit(Struct, frozen=True, kw_only=True):
 
 
 # Field of the hash `m:{T}:<site>` that holds the part's sequence number (`RowChanged.seq`) as of the rows stored beside
-# it. Presence writes it in the commit that writes the rows; chat-routing does the same in `gm:{T}:<site>` for the
+# it. Presence writes it in the commit that writes the rows; chat-routing does the same in `mg:{T}:<site>` for the
 # engagement rows of `g:{T}:<site>` (plain EngagementRow values), so that each key has one writer.
 SEQ_FIELD = b"seq"
 

@@ -17,10 +17,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from services.collector.domain.peers import TrustedProxies, limit_key, parse_address
 from services.collector.domain.refusals import Refusal
 from services.collector.http.answers import problem, problem_parts
 from services.collector.outcomes import Outcomes
+from shared.domain.peers import TrustedProxies, limit_key, parse_address
 
 HEADROOM = 200  # descriptors for Redis, files and the admin port
 MAX_LINE = 24 * 1024  # the pixel's address carries a whole batch, base64url

@@ -99,6 +99,10 @@ class SiteViews:
         """How many index entries are held: what memory is bounded by."""
         return sum(len(index) for index in self._indexes.values()) + len(self.replica) * len(self._filling)
 
+    def has(self, spec: ViewSpec) -> bool:
+        """Whether a view like `spec` is open."""
+        return spec in self._groups
+
     def join(self, spec: ViewSpec) -> Group:
         """One more view like `spec`; :meth:`leave` gives it back. Its index may still have to be filled."""
         group = self._groups.get(spec)
@@ -138,13 +142,12 @@ class SiteViews:
             return True
         return False
 
-    def flush(self) -> list[tuple[Group, Window, int]]:
-        """Bring all groups up to date: those that changed, each with its window and seq from before."""
-        changed: list[tuple[Group, Window, int]] = []
-        for group in self._groups.values():
-            window, seq = group.window, group.seq
-            if group.advance(self.replica, self.facts) and seq:
-                changed.append((group, window, seq))
+    def flush(self) -> list[Group]:
+        """Bring all groups that somebody was shown up to date: those that changed.
+
+        A group that nobody was shown yet (seq 0) stays so: its index may still be empty.
+        """
+        changed = [group for group in self._groups.values() if group.seq and group.advance(self.replica, self.facts)]
         for index in self._indexes.values():
             index.flushed()
         self.dirty = False

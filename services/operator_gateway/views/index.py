@@ -135,8 +135,6 @@ class StatusCounts:
         known = old if old is not None and old.id in counted else None
         if new is not None:
             counted.add(new.id)
-        elif old is not None:
-            counted.discard(old.id)
         return known
 
     def _passes(self, visitor: Visitor) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.geoip import METADATA_MARKER, SEPARATOR, Uint, Value, encoded
 from services.collector.countries import Countries
-from services.collector.domain.peers import parse_address
+from shared.domain.peers import parse_address
 
 BITS = 128
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.collector.domain.peers import TrustedProxies, limit_key, parse_address, parse_networks
+from shared.domain.peers import TrustedProxies, limit_key, parse_address, parse_networks
 
 PROXIES = TrustedProxies(parse_networks("10.0.0.0/8, 2001:db8:1::/48"))
 

@@ -1,0 +1,255 @@
+"""The Engine.IO server behind both mounts: python-engineio, with its doors guarded.
+
+What the library leaves open and this closes: an Origin is checked on every request against an explicit list, JSONP is
+refused, the peer's address is the request's, connections are limited in all and per address, bodies have a size and a
+deadline, WebSockets are not compressed (deflate costs 150 KiB a connection), malformed frames end the connection with
+a reason, and unknown sessions are answered without repeating what was sent. Read :meth:`Engine.handle_request`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+from aiohttp import web
+from engineio import packet
+from engineio.async_server import AsyncServer
+from engineio.payload import Payload
+
+from services.operator_gateway.sockets.peer import BAD_PACKETS, PeerSocket
+
+log = structlog.get_logger()
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_BAD_PACKETS = 3  # a client in order sends none; one may come from a version that is too new
+BODY_DEADLINE_S = 10.0
+PING_INTERVAL_S = 25  # home routers drop idle links at 60 s
+PING_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Who may connect. An empty `origins` means: the host that the request itself was sent to, and no other."""
+
+    origins: frozenset[str] = frozenset()
+    polling: bool = True
+    max_connections: int = 5_000
+    max_per_address: int = 500  # an office behind one address
+    address: Callable[[web.Request], str] = lambda request: request.remote or "unknown"
+
+
+class Occupancy:
+    """Connections by address, counted over both mounts."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.by_address: Counter[str] = Counter()
+
+    def enter(self, address: str) -> None:
+        """One more."""
+        self.total += 1
+        self.by_address[address] += 1
+
+    def leave(self, address: str) -> None:
+        """One less."""
+        self.total -= 1
+        self.by_address[address] -= 1
+        if self.by_address[address] <= 0:
+            del self.by_address[address]
+
+
+class PlainWebSocket:
+    """The library's interface to a WebSocket, without compression and with our message size."""
+
+    def __init__(self, handler: Callable[[PlainWebSocket], Coroutine[Any, Any, None]], server: Engine) -> None:
+        self._handler = handler
+        self.request: web.Request
+        self.response = web.WebSocketResponse(compress=False, max_msg_size=server.max_http_buffer_size, timeout=2.0)
+
+    async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
+        self.request = environ["aiohttp.request"]
+        await self.response.prepare(self.request)
+        await self._handler(self)
+        return self.response
+
+
+class Engine(AsyncServer):
+    """One mount's Engine.IO server."""
+
+    def __init__(self, *, doors: Doors, occupancy: Occupancy, **options: Any) -> None:
+        super().__init__(
+            async_mode="aiohttp",
+            ping_interval=PING_INTERVAL_S,
+            ping_timeout=PING_TIMEOUT_S,
+            max_http_buffer_size=MAX_MESSAGE_BYTES,
+            cors_allowed_origins=[],  # checked here, before the library sees anything
+            http_compression=False,
+            monitor_clients=False,  # each connection has timers of its own
+            **options,
+        )
+        self.doors = doors
+        self.draining = False
+        self.on_bad_packet: Callable[[str], None] = lambda reason: None
+        self._occupancy = occupancy
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._bad: Counter[str] = Counter()
+        self._async = {**(self._async or {}), "websocket": PlainWebSocket, "translate_request": self._environ}
+
+    # --- requests ---
+
+    async def handle_request(self, request: web.Request) -> web.StreamResponse:
+        """Let a request in, or say why not."""
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return _problem(*refusal)
+        response: web.StreamResponse = await super().handle_request(request)
+        origin = request.headers.get("Origin")
+        if origin and not response.prepared:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+            response.headers["Vary"] = "Origin"
+        if not response.prepared:
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def _refusal(self, request: web.Request) -> tuple[int, str] | None:
+        """Status and code for a request that is not served."""
+        if not self._origin_allowed(request):
+            return 403, "origin"
+        query = parse_qs(request.query_string)
+        sid = query.get("sid", [""])[0]
+        if "j" in query:
+            return 400, "jsonp"
+        if sid and sid not in self.sockets:
+            return 400, "unknown_session"
+        if sid or request.method == "OPTIONS":
+            return None
+        if query.get("transport", ["polling"])[0] not in self.transports:
+            return 400, "transport"
+        return self._full(request)
+
+    def _full(self, request: web.Request) -> tuple[int, str] | None:
+        """Why no new connection can be taken now."""
+        if self.draining:
+            return 503, "draining"
+        if self._occupancy.total >= self.doors.max_connections:
+            return 503, "too_many_connections"
+        if self._occupancy.by_address[self.doors.address(request)] >= self.doors.max_per_address:
+            return 429, "too_many_connections"
+        return None
+
+    def _origin_allowed(self, request: web.Request) -> bool:
+        """No Origin is no browser; a browser's must be one of ours, exactly. The token is never sent by itself."""
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return True
+        if self.doors.origins:
+            return origin in self.doors.origins
+        parts = urlsplit(origin)
+        return parts.scheme in ("http", "https") and bool(parts.netloc) and parts.netloc == request.host
+
+    def _environ(self, request: web.Request) -> dict[str, Any]:
+        """The few things of a WSGI environment that the library reads."""
+        environ = {
+            "REQUEST_METHOD": request.method,
+            "QUERY_STRING": request.query_string,
+            "PATH_INFO": request.path,
+            "REMOTE_ADDR": self.doors.address(request),
+            "CONTENT_LENGTH": str(request.content_length or 0),
+            "aiohttp.request": request,
+        }
+        for name in ("Upgrade", "Connection"):
+            if name in request.headers:
+                environ[f"HTTP_{name.upper()}"] = request.headers[name]
+        return environ
+
+    async def read_body(self, request: web.Request) -> str:
+        """A long-polling body. Raises ValueError for one that is too long, too slow or not UTF-8."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_DEADLINE_S):
+                async for chunk in request.content.iter_any():
+                    body += chunk
+                    if len(body) > MAX_MESSAGE_BYTES:
+                        raise ValueError("too long")
+        except TimeoutError as error:
+            raise ValueError("too slow") from error
+        return body.decode()
+
+    def decode_payload(self, body: str) -> list[packet.Packet]:
+        """The packets of a long-polling body. Raises ValueError and the like."""
+        if body.startswith("d="):
+            raise ValueError("JSONP")
+        packets: list[packet.Packet] = Payload(encoded_payload=body).packets
+        return packets
+
+    # --- connections ---
+
+    async def _handle_connect(self, environ: dict[str, Any], transport: str, jsonp_index: Any = None) -> Any:
+        """As in the library, with our kind of connection."""
+        del jsonp_index
+        sid = self.generate_id()
+        address = environ["REMOTE_ADDR"]
+        sock = PeerSocket(self, sid, address)
+        self.sockets[sid] = sock
+        self._occupancy.enter(address)
+        await sock.send(
+            packet.Packet(
+                packet.OPEN,
+                {
+                    "sid": sid,
+                    "upgrades": self._upgrades(sid, transport),
+                    "pingTimeout": int(self.ping_timeout * 1000),
+                    "pingInterval": int(self.ping_interval * 1000),
+                    "maxPayload": self.max_http_buffer_size,
+                },
+            )
+        )
+        await self._trigger_event("connect", sid, environ, run_async=False)
+        sock.schedule_ping()
+        if transport == "websocket":
+            try:
+                return await sock.handle_get_request(environ)
+            finally:
+                await sock.close(wait=False, abort=True)
+        sock.connected = True
+        return self._ok(await sock.poll())
+
+    def forget(self, sock: PeerSocket) -> None:
+        """The connection is over."""
+        if self.sockets.pop(sock.sid, None) is not None:
+            self._occupancy.leave(sock.address)
+        self._bad.pop(sock.sid, None)
+
+    async def bad_packet(self, sock: PeerSocket, reason: str) -> None:
+        """Count a packet that made no sense; too many end the connection, with one line in the log."""
+        self.on_bad_packet(reason)
+        self._bad[sock.sid] += 1
+        if self._bad[sock.sid] >= MAX_BAD_PACKETS and not sock.closed:
+            log.info("bad_packets", sid=sock.sid, last=reason)
+            await sock.end(BAD_PACKETS)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run something short beside the caller; :meth:`idle` waits for it."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def idle(self) -> None:
+        """Wait until nothing spawned is running."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+def _problem(status: int, code: str) -> web.Response:
+    """The library's clients read {code, message}; the message never repeats what was sent."""
+    body = json.dumps({"code": 1 if code == "unknown_session" else 3, "message": code})
+    return web.Response(
+        status=status, text=body, content_type="application/json", headers={"Cache-Control": "no-store"}
+    )

@@ -1,0 +1,104 @@
+"""The events that clients may send: their shape, who may send them, and what handles them.
+
+A name that is not in the table never reaches code of ours, whatever it is; an event without a rule cannot be made.
+Every request gets exactly one answer within the deadline, a refusal or a fault included. Read :class:`EventTable`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import structlog
+
+from services.operator_gateway.sockets.connections import Connection
+from shared.contracts.operators import Done, ErrorBody, Failed
+from shared.storage.faults import Lagging, Unavailable
+
+log = structlog.get_logger()
+
+ACK_DEADLINE_S = 1.8  # the promise is 2 s; the rest is for the wire
+
+Handler = Callable[[Connection, Any], Awaitable[Any]]
+# Who may send the event: any operator about the own connection, or a member of the request's `site`.
+Rule = Literal["self", "member"]
+Count = Callable[[str, str], None]
+
+
+class Refused(Exception):
+    """A request that cannot be granted: nothing happened, and the client is told why."""
+
+    def __init__(self, code: str, message: str, current: Any = None) -> None:
+        super().__init__(code)
+        self.body = ErrorBody(code, message, current)
+
+
+class Event(NamedTuple):
+    """One line of the table."""
+
+    request: type[msgspec.Struct]
+    rule: Rule
+    handler: Handler
+
+
+class EventTable:
+    """Answers requests. `count` is told of each one's name (or "unknown") and outcome."""
+
+    def __init__(self, events: Mapping[str, Event], count: Count) -> None:
+        self._events = dict(events)
+        self._count = count
+
+    @property
+    def events(self) -> Mapping[str, Event]:
+        """The table."""
+        return self._events
+
+    async def answer(self, connection: Connection, name: str, arguments: list[Any]) -> Any:
+        """The ack of an event. Never raises but CancelledError."""
+        event = self._events.get(name)
+        if event is None:
+            self._count("unknown", "refused")
+            return _failed("unknown_event", "there is no such event")
+        try:
+            async with asyncio.timeout(ACK_DEADLINE_S):
+                result = await event.handler(connection, _checked(event, connection, arguments))
+        except Refused as refusal:
+            self._count(name, "refused")
+            return Failed(refusal.body)
+        except Lagging:
+            self._count(name, "busy")
+            return _failed("busy", "the system is catching up; try again in a moment")
+        except (Unavailable, TimeoutError):
+            self._count(name, "unavailable")
+            return _failed("unavailable", "this cannot be done now; try again in a moment")
+        except Exception:
+            self._count(name, "internal")
+            log.exception("event_failed", event=name, operator=connection.operator.operator)
+            return _failed("internal", "something went wrong on our side")
+        self._count(name, "ok")
+        return Done() if result is None else result
+
+
+def _checked(event: Event, connection: Connection, arguments: list[Any]) -> Any:
+    """The request, if it has the right shape and may be made. Raises Refused."""
+    if len(arguments) != 1:
+        raise Refused("bad_request", "the event takes one object")
+    try:
+        request = msgspec.convert(arguments[0], event.request)
+    except msgspec.ValidationError as error:
+        raise Refused("bad_request", _without_content(str(error))) from None
+    if event.rule == "member" and connection.membership(getattr(request, "site")) is None:  # noqa: B009
+        raise Refused("forbidden", "not one of your sites")
+    return request
+
+
+def _without_content(message: str) -> str:
+    """msgspec names the field at fault; the value, which it quotes in a few cases, stays out."""
+    before, separator, where = message.partition(" - at ")
+    return f"invalid request{separator}{where}" if "value" in before else message
+
+
+def _failed(code: str, message: str) -> Failed:
+    return Failed(ErrorBody(code, message))
