@@ -11,6 +11,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from services.operator_gateway.api.context import ApiContext
+from services.operator_gateway.api.metrics import ApiMetrics
 from services.operator_gateway.api.mount import add_api_routes
 from services.operator_gateway.console import add_console_routes
 from services.operator_gateway.live.attendance import Attendance
@@ -53,6 +54,7 @@ class Gateway:
         self.clients = Clients(settings.redis)
         self.partitions = Partitions(settings.partitions)
         self.metrics = LiveMetrics(registry)
+        self.api_metrics = ApiMetrics(registry)
         self.directory = Directory(self.clients)
         self.sessions = Sessions(self.clients, self.directory, clock)
         self.passwords = Passwords()
@@ -107,6 +109,7 @@ class Gateway:
             collector_url=self.settings.collector_url,
             client_address=self._address,
             secure=lambda request: request.secure or self.settings.tls_proxy,
+            metrics=self.api_metrics,
         )
 
     def _address(self, request: web.Request) -> str:
