@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lock bench sbom clean clean-data
+.PHONY: help setup run test check format lock bench sbom secrets clean clean-data
 
 # The first interpreter that is new enough, by its full path (below, .venv comes first); set-up says it when none is.
 ifndef PYTHON
@@ -11,7 +11,7 @@ export PATH
 ARGS ?=
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install everything into this folder (quick when nothing changed)
 	@$(PYTHON) deploy/bootstrap.py
@@ -55,8 +55,8 @@ sbom: setup ## bills of materials of the image (CycloneDX), into build/
 	npm sbom --sbom-format cyclonedx --package-lock-only --omit dev > build/sbom-web.json
 	@ls -l build/sbom-*.json
 
-foyer.env: ## secrets for docker-compose.yml (an existing file stays)
-	@$(PYTHON) -m deploy.compose_env $@
+secrets: ## secrets for docker-compose.yml, into secrets/ (existing ones stay)
+	@$(PYTHON) -m deploy.compose_secrets secrets
 
 clean: ## remove everything that set-up made; data stays
 	rm -rf .venv node_modules build services/*/static services/*/web/node_modules

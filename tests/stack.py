@@ -98,11 +98,16 @@ class Stack:
     env: dict[str, str] = field(default_factory=dict)
     origins: tuple[str, ...] = ("http://127.0.0.1", "http://localhost")
     fsync: str = "everysec"
+    server: dict[str, str] = field(default_factory=dict)  # more lines of the server's configuration
     instances: list[Instance] = field(default_factory=list)
     site: str = ""
 
     async def __aenter__(self) -> Self:
-        self.valkey = EmbeddedValkey(self.folder / "valkey", fsync=self.fsync).start()  # type: ignore[arg-type]
+        self.valkey = EmbeddedValkey(
+            self.folder / "valkey",
+            fsync=self.fsync,  # type: ignore[arg-type]
+            settings=self.server,
+        ).start()
         try:
             await self._set_up()
             for service in SERVICES:

@@ -40,8 +40,9 @@ def compose_text(tmp_path: Path) -> str:
 
 
 def make_secrets(folder: Path) -> Path:
-    target = folder / "foyer.env"
-    subprocess.run([sys.executable, "-m", "deploy.compose_env", str(target)], cwd=ROOT, check=True, capture_output=True)
+    target = folder / "secrets"
+    command = [sys.executable, "-m", "deploy.compose_secrets", str(target)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return target
 
 
@@ -86,13 +87,22 @@ def test_balancer_configuration_is_valid() -> None:
 
 
 def test_secrets_are_fresh_private_and_kept(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
     first = make_secrets(tmp_path / "a")
-    text = first.read_text()
-    assert stat.S_IMODE(first.stat().st_mode) == 0o600
-    assert make_secrets(tmp_path / "a").read_text() == text
-    assert make_secrets(tmp_path / "b").read_text() != text
+    texts = {path.name: path.read_text() for path in first.iterdir()}
+    assert set(texts) == {"users.acl", *(f"{service}.env" for service in SERVICES)}
+    assert all(stat.S_IMODE((first / f"{service}.env").stat().st_mode) == 0o600 for service in SERVICES)
+    make_secrets(tmp_path / "a")
+    assert texts == {path.name: path.read_text() for path in first.iterdir()}
+    other = make_secrets(tmp_path / "b")
+    assert all((other / name).read_text() != text for name, text in texts.items())
+
+
+def test_a_service_knows_its_own_secrets_only(compose_text: str) -> None:
+    addresses = [line for line in compose_text.splitlines() if "REDIS_URL" in line]
+    assert len(set(addresses)) == len(SERVICES)
+    assert "FOYER_SECRET" in block(compose_text, "collector")
+    assert "FOYER_SECRET" not in block(compose_text, "presence")
+    assert "FOYER_SECRET" not in block(compose_text, "valkey")
 
 
 def test_image_copies_only_what_exists_and_what_is_let_in() -> None:

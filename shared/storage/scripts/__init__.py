@@ -1,7 +1,8 @@
 """Lua files, one for each atomic action; the header of each names KEYS, ARGV and the result.
 
 :func:`load` gives a :class:`Script` that runs by its hash and falls back to sending the text (a Redis that was
-restarted or a new cluster node does not know the hash).
+restarted or a new cluster node does not know the hash). A file whose header says "reads only" is run in a way that
+needs no right to write its keys.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ class Script:
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self._text = text
+        self._reads_only = "\n-- reads only\n" in text
         self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, client: Any, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run it. All `keys` share one hash tag. Raises what redis-py raises."""
+        by_hash, by_text = (client.evalsha_ro, client.eval_ro) if self._reads_only else (client.evalsha, client.eval)
         try:
-            return await client.evalsha(self._sha, len(keys), *keys, *arguments)
+            return await by_hash(self._sha, len(keys), *keys, *arguments)
         except NoScriptError:
-            return await client.eval(self._text, len(keys), *keys, *arguments)
+            return await by_text(self._text, len(keys), *keys, *arguments)
 
 
 @cache

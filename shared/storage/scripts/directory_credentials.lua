@@ -1,4 +1,5 @@
 -- Who logs in with an e-mail address, in one round trip: an unknown one takes no less time than a known one.
+-- reads only
 -- KEYS[1] e-mail index, KEYS[2] operators, KEYS[3] secrets
 -- ARGV[1] e-mail, case-folded
 -- result: {record or '', password hash or ''}

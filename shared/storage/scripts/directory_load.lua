@@ -1,4 +1,5 @@
 -- The whole directory at one moment, and where its changes go on.
+-- reads only
 -- KEYS[1] head, KEYS[2] changes, KEYS[3] sites, KEYS[4] operators
 -- result: {seq, mark, id of the last change, {site, record, ...}, {operator, record, ...}}
 local head = redis.call('HMGET', KEYS[1], 'seq', 'mark')
