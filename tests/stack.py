@@ -137,8 +137,9 @@ class Stack:
     def environment(self, **more: str) -> dict[str, str]:
         """What a process of this stack sees."""
         base = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "CI") if key in os.environ}
+        browsers = {"COLLECTOR_NEVER_BOTS": "HeadlessChrome"}  # else Playwright's visitors count as crawlers
         secrets = {"FOYER_SECRET": "0123456789abcdef" * 4, "FOYER_ADMIN_PASSWORD": PASSWORD}
-        return {**base, **secrets, "REDIS_URL": self.valkey.url, **self.env, **more}
+        return {**base, **browsers, **secrets, "REDIS_URL": self.valkey.url, **self.env, **more}
 
     async def admin(self, *arguments: str) -> Any:
         """The answer of `python -m services.operator_gateway admin …`."""

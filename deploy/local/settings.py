@@ -95,6 +95,7 @@ class LocalSettings:
             "GATEWAY_HOST": HOST,
             "COLLECTOR_URL": self.collector_url,
             "GEOIP_DB": str(GEOIP_FILE),
+            "COLLECTOR_NEVER_BOTS": "HeadlessChrome",  # a trial is looked at by browser tests, too
         }
         if not self.environment.get("FOYER_SECRET") and not self.environment.get("FOYER_SECRET_FILE"):
             unsaid["FOYER_SECRET"] = kept_secret(self.data_dir / "secret")

@@ -41,12 +41,12 @@ class CollectorSettings:
     never_bots: tuple[str, ...] = setting(
         "COLLECTOR_NEVER_BOTS", (), help="user agents that contain one of these are no crawlers"
     )
-    address_per_s: float = setting("COLLECTOR_ADDRESS_PER_S", 200.0, help="requests an address", minimum=0.001)
-    address_burst: int = setting("COLLECTOR_ADDRESS_BURST", 2000, help="requests of an address at once", minimum=1)
+    address_per_s: float = setting("COLLECTOR_ADDRESS_PER_S", 500.0, help="requests an address", minimum=0.001)
+    address_burst: int = setting("COLLECTOR_ADDRESS_BURST", 5000, help="requests of an address at once", minimum=1)
     newcomers_per_s: float = setting(
-        "COLLECTOR_NEWCOMERS_PER_S", 50.0, help="visitors without a token from an address", minimum=0.001
+        "COLLECTOR_NEWCOMERS_PER_S", 100.0, help="visitors without a token from an address", minimum=0.001
     )
-    newcomers_burst: int = setting("COLLECTOR_NEWCOMERS_BURST", 2000, help="such visitors at once", minimum=1)
+    newcomers_burst: int = setting("COLLECTOR_NEWCOMERS_BURST", 5000, help="such visitors at once", minimum=1)
     visitor_per_s: float = setting("COLLECTOR_VISITOR_PER_S", 5.0, help="requests of a visitor", minimum=0.001)
     visitor_burst: int = setting("COLLECTOR_VISITOR_BURST", 60, help="requests of a visitor at once", minimum=1)
     site_per_s: float = setting("COLLECTOR_SITE_PER_S", 5000.0, help="requests of a site's visitors", minimum=0.001)

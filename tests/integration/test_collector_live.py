@@ -127,6 +127,14 @@ async def test_a_few_bad_frames_close_the_channel_for_good(rig: CollectorRig) ->
     await attached_then_detached(rig)
 
 
+async def test_a_newer_trackers_messages_do_not_close_the_channel(rig: CollectorRig) -> None:
+    async with rig.live() as channel:
+        await channel.hello()
+        for _ in range(10):
+            assert (await channel.ask({"type": "chat.wave", "id": "1"}))["code"] == "unknown_type"
+        assert (await channel.ask({"type": "events", "id": "2", "sent": 5, "events": [event()]}))["type"] == "ok"
+
+
 @pytest.mark.parametrize("kind", ["hello", "events"])
 async def test_deep_nesting_nul_and_lone_surrogates_are_harmless(rig: CollectorRig, kind: str) -> None:
     async with rig.live() as channel:

@@ -162,8 +162,12 @@ class Channel:
         return LiveError(ident, refusal.code, text, refusal.retry_after_s)
 
     def _refuse(self, bad: BadFrame) -> LiveError:
-        """The answer to a frame that makes no sense; a few of them are enough."""
-        self._bad_frames += 1
+        """The answer to a frame that makes no sense; a few of them in a row are enough.
+
+        A type that is not known is no such frame: it may come from a tracker that is newer than this collector.
+        """
+        if bad.refusal.code != "unknown_type":
+            self._bad_frames += 1
         if self._bad_frames >= MAX_BAD_FRAMES:
             self._ending = BAD_FRAMES
         return self._error(bad.id, bad.refusal)
@@ -212,6 +216,7 @@ class Channel:
         result = await self._desk.intake.store(message.readable, sender)
         if isinstance(result, Refusal):
             return self._error(message.id, result)
+        self._bad_frames = 0
         self._desk.outcomes.input("live", result.outcome)
         rejected = result.answer.rejected if result.answer else ()
         return LiveOk(message.id, accepted=result.accepted, rejected=rejected)
