@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -26,10 +26,12 @@ from shared.storage.directory_store import decode_operator, decode_site, fold_em
 from shared.storage.faults import Unavailable
 
 log = structlog.get_logger()
+R = TypeVar("R", Site, Operator)
 
 BATCH = 500
 BLOCK_MS = 1_000  # also how soon a rewritten history is noticed
 RETRY_S = 0.5
+DECODE_BATCH = 200
 LOG_EVERY = 20  # while waiting for Redis: a line every 10 s
 
 
@@ -249,8 +251,9 @@ class Directory:
         )
         old, first = self._state, self._state.seq < 0
         new = _State(int(seq), mark.decode(), position.decode())
-        new.sites = self._decode("site", sites, decode_site)
-        for operator in self._decode("operator", operators, decode_operator).values():
+        async for site in self._decode("site", sites, decode_site):
+            new.sites[site.site] = site
+        async for operator in self._decode("operator", operators, decode_operator):
             _index(new, operator, None)
         self._state = new
         self._confirmed_ms = self._now_ms()
@@ -262,14 +265,17 @@ class Directory:
             self._tell(Reloaded())
         self._wake()
 
-    def _decode(self, kind: Literal["site", "operator"], flat: list[bytes], decode: Callable[[bytes], Any]) -> Any:
-        records = {}
-        for ident, stored in zip(flat[::2], flat[1::2], strict=True):
+    async def _decode(self, kind: str, flat: list[bytes], decode: Callable[[bytes], R]) -> AsyncIterator[R]:
+        """The records that can be read, with a breath for everybody else every few milliseconds."""
+        for number, (ident, stored) in enumerate(zip(flat[::2], flat[1::2], strict=True), 1):
             try:
-                records[ident.decode()] = decode(split_record(stored))
+                record = decode(split_record(stored))
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 self._skip(kind, repr(ident[:64]))
-        return records
+            else:
+                yield record
+            if number % DECODE_BATCH == 0:
+                await asyncio.sleep(0)
 
     def _skip(self, kind: str, ident: str) -> None:
         self.skipped += 1

@@ -70,7 +70,9 @@ async def test_a_server_with_a_password(tmp_path):
 
 
 async def test_a_cluster(tmp_path):
-    with EmbeddedValkey(tmp_path, settings={"cluster-enabled": "yes"}) as server:
+    # the default port of the cluster bus, ours + 10,000, does not exist for the upper free ports
+    cluster = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
+    with EmbeddedValkey(tmp_path, settings=cluster) as server:
         _command(server.port, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
         clients = Clients(RedisSettings(server.url.replace("redis://", "redis+cluster://").removesuffix("/0")))
         await eventually(lambda: b"cluster_state:ok" in _command(server.port, "CLUSTER", "INFO"))

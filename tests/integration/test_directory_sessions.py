@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from services.operator_gateway import accounts
 from shared.contracts.sites import Operator
 from shared.embedded import EmbeddedValkey
+from shared.embedded.server import free_port
 from shared.runtime.clock import Clock, ManualClock, SystemClock
 from shared.storage import keys
 from shared.storage.clients import Clients, RedisSettings
@@ -257,7 +258,9 @@ async def test_a_login_that_ended_unheard_is_found_after_a_reload(gateways: tupl
 
 
 async def test_logins_work_on_a_cluster(tmp_path: Path, clock: ManualClock) -> None:
-    with EmbeddedValkey(tmp_path, settings={"cluster-enabled": "yes"}) as server:
+    # the default port of the cluster bus, ours + 10,000, does not exist for the upper free ports
+    cluster = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
+    with EmbeddedValkey(tmp_path, settings=cluster) as server:
         raw = Clients(RedisSettings(server.url))
         await raw.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
 
