@@ -7,10 +7,12 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
+import structlog
 
 from services.operator_gateway import admin
 from services.operator_gateway.passwords import Passwords
@@ -63,11 +65,12 @@ class Shell:
 
 
 @pytest.fixture
-def shell(redis_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+def shell(redis_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("FIRST", PASSWORD)
     monkeypatch.setattr(admin, "Passwords", lambda: Passwords(CHEAP))
-    return Shell(redis_url, capsys)
+    yield Shell(redis_url, capsys)
+    structlog.reset_defaults()  # a program of its own points the log at its standard error: here, at this test's
 
 
 async def right(secret: str, password: str) -> bool:
