@@ -7,17 +7,19 @@ A visitor's state has one home: the site's hash of live visitors or, after leavi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
 from services.presence.domain.draft import Draft
 from services.presence.domain.publish import publish
 from services.presence.domain.visits import MAX_VISITS
+from shared.contracts.chat import PresenceFacts, VisitorBack, VisitorGone
 from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import LogEntry, RowChanged, RowGone, encode
 from shared.domain.partitions import Partition
 from shared.domain.visitor import Visitor
+from shared.storage.keys import stream
 from shared.storage.owner import Changes, Inputs
 from shared.storage.visitors import (
     NAVIGATION_SLACK_MS,
@@ -36,7 +38,7 @@ from shared.storage.visitors import (
     site_writes,
     visit_writes,
 )
-from shared.storage.writes import Write
+from shared.storage.writes import Write, xadd
 
 NOBODY = Visitor()
 _encode_visit = msgspec.msgpack.Encoder().encode
@@ -66,6 +68,7 @@ class Commit:
         self._days: dict[str, Counter[str]] = {site: Counter() for site in numbers}
         self._writes: list[Write] = []
         self._timers: dict[bytes, int | None] = dict.fromkeys(inputs.due)
+        self._moved: dict[Who, VisitorGone | VisitorBack] = {}
 
     def put(self, who: Who, before: Visitor, draft: Draft, settings: SiteSettings) -> None:
         """Add what becomes of one visitor."""
@@ -93,6 +96,10 @@ class Commit:
             self._changes.append(change)
             numbers.seq += 1
             numbers.live += draft.visitor.live - before.live
+            if draft.visitor.live != before.live:
+                since_ms = draft.visitor.ended_at or self._now_ms
+                gone, back = VisitorGone(*who, since_ms), VisitorBack(*who, self._now_ms)
+                self._moved[who] = back if draft.visitor.live else gone
         if draft.page_views or draft.new_visits:
             self._days[who[0]].update(views=draft.page_views, visits=draft.new_visits, visitors=int(new))
         return draft
@@ -120,6 +127,17 @@ class Commit:
         if draft.stored or before.live != after.live:
             ttl_ms = settings.retention_ms if after.live else settings.visit_gap_ms + NAVIGATION_SLACK_MS
             self._writes += navigation_writes(self._partition, who, draft.stored, ttl_ms)
+
+    @property
+    def moved(self) -> list[Who]:
+        """Visitors whose row came or left in this batch."""
+        return list(self._moved)
+
+    def tell_chat_routing(self, engaged: Collection[Who]) -> None:
+        """Add, for these visitors, that they left or came back. Only for them: nobody reads of the others."""
+        facts = tuple(fact for who, fact in self._moved.items() if who in engaged)
+        if facts:
+            self._writes.append(xadd(stream("cmd", self._partition), encode(PresenceFacts(facts))))
 
     def remember(self, known: Mapping[str, int], collectors: Mapping[str, int]) -> None:
         """Add when collectors were last heard of, where that is news."""

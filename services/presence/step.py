@@ -83,6 +83,8 @@ class PresenceStep:
             commit.put(who, before.get(who, NOBODY), draft, moments[who[0]].settings)
             batch.outcomes["accepted"] += draft.accepted
             batch.outcomes["duplicate"] += draft.duplicates
+        if commit.moved:
+            commit.tell_chat_routing(await self._visitors.with_engagement(partition, commit.moved))
         commit.remember(loaded.collectors, collectors)
         live = {site: numbers.live for site, numbers in loaded.sites.items()}
         return commit.changes(lambda: self._report(partition, batch.outcomes, live, len(inputs.entries)))

@@ -13,6 +13,7 @@ from shared.contracts.rows import SEQ_FIELD
 from shared.domain.partitions import Partition
 from shared.storage import keys
 from shared.storage.clients import Clients
+from shared.storage.visitors import pairs
 from shared.storage.writes import Argument, Write, delete, hdel, hset, pexpire, xadd
 
 OperatorKey = tuple[str, str]  # site, operator
@@ -56,8 +57,8 @@ class EngagementStore:
         for index, (site, visitors) in enumerate(names.items()):
             operators, engaged, touched, rows, meta = answers[index * _READS_PER_SITE :][:_READS_PER_SITE]
             found[site] = StoredSite(
-                {name.decode(): value for name, value in operators.items()},
-                {name.decode(): value for name, value in engaged.items()},
+                {name.decode(): value for name, value in pairs(operators)},
+                {name.decode(): value for name, value in pairs(engaged)},
                 _present(visitors, touched),
                 _present(visitors, rows),
                 int(meta[0] or 0),

@@ -87,6 +87,11 @@ class Visitors:
             for one, answer in zip(who, answers, strict=True)
         }
 
+    async def with_engagement(self, partition: Partition, who: Sequence[Who]) -> set[Who]:
+        """Those of `who` whose row has an engagement part, which chat-routing writes. Raises Unavailable."""
+        found = await self._clients.pipeline([("HEXISTS", keys.engagements(partition, s), v) for s, v in who])
+        return {one for one, there in zip(who, found, strict=True) if there}
+
 
 def pairs(answer: Mapping[bytes, bytes] | Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
     """HGETALL's answer as pairs, whichever protocol the connection speaks."""
