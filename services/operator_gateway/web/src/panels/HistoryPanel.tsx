@@ -25,7 +25,7 @@ export function HistoryPanel({ site, row }: { site: string; row: Row }) {
   const next = older.visits.length > 0 ? older.next : first.value.next;
 
   async function more() {
-    const ack = await ask<HistoryPage>("visitor:history", { site, visitor: row.visitor, before: String(next) });
+    const ack = await ask<HistoryPage>("visitor:history", { site, visitor: row.visitor, before: next });
     if (ack.ok) setOlder((known) => ({ visits: [...known.visits, ...ack.visits], next: ack.next ?? null }));
     setError(ack.ok ? null : ack.error);
   }
