@@ -8,6 +8,7 @@ from services.presence.app import build
 from services.presence.settings import PresenceSettings
 from shared.contracts.streams import ForgetVisitor
 from shared.embedded import EmbeddedValkey
+from shared.embedded.server import free_port
 from shared.runtime.service import running
 from shared.storage.clients import Clients, RedisSettings
 from tests.eventually import eventually
@@ -21,7 +22,7 @@ def ask(port: int, command: str) -> bytes:
 
 
 async def test_a_visit_from_first_page_to_erasure_on_a_cluster(tmp_path):
-    with EmbeddedValkey(tmp_path, settings={"cluster-enabled": "yes"}) as server:
+    with EmbeddedValkey(tmp_path, settings={"cluster-enabled": "yes", "cluster-port": str(free_port())}) as server:
         assert ask(server.port, "CLUSTER ADDSLOTSRANGE 0 16383").startswith(b"+OK")
         await eventually(lambda: b"cluster_state:ok" in ask(server.port, "CLUSTER INFO"))
         url = server.url.replace("redis://", "redis+cluster://").removesuffix("/0")
