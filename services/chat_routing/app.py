@@ -7,6 +7,7 @@ import secrets
 from prometheus_client import CollectorRegistry
 
 from services.chat_routing.metrics import Metrics
+from services.chat_routing.nudges import Nudges
 from services.chat_routing.settings import ChatRoutingSettings
 from services.chat_routing.step import ChatStep
 from shared.domain.partitions import Partitions
@@ -16,6 +17,7 @@ from shared.runtime.service import Service
 from shared.storage.clients import Clients, RedisSettings
 from shared.storage.directory import Directory
 from shared.storage.engagements import EngagementStore
+from shared.storage.log import PartitionLog
 from shared.storage.owner import PartitionOwner
 
 
@@ -36,6 +38,8 @@ def build(settings: ChatRoutingSettings, *, clock: Clock | None = None) -> Servi
         clock=clock or SystemClock(),
         step=step,
     )
+    nudges = Nudges(PartitionLog(clients), partitions)
+    directory.on_change(nudges.notice)
     metrics.watch(owner.stats)
     health.require("redis", lambda: None if owner.connected else "not connected")
 
@@ -58,7 +62,7 @@ def build(settings: ChatRoutingSettings, *, clock: Clock | None = None) -> Servi
         listeners=[],
         admin=(settings.admin_host, settings.admin_port, "CHAT_ROUTING_ADMIN_PORT"),
         start=start,
-        tasks=[owner.run],
+        tasks=[owner.run, nudges.run],
         drain=drain,
         close=close,
     )

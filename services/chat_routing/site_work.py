@@ -26,7 +26,16 @@ from services.chat_routing.domain.engagement import (
     is_shown,
     row,
 )
-from services.chat_routing.domain.floor import Floor, Moment, Result, agent_changed, agent_missing, elapse, perform
+from services.chat_routing.domain.floor import (
+    Floor,
+    Moment,
+    Result,
+    agent_changed,
+    agent_missing,
+    elapse,
+    look_again,
+    perform,
+)
 from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.domain.turn import VisitorFacts
 from services.chat_routing.timers import engagement_timer
@@ -185,6 +194,10 @@ class SiteWork:
     def operator_missing(self, operator: str) -> None:
         """An operator has been without connection for a while."""
         self._take(agent_missing(self._floor, operator, self._moment))
+
+    def look_again(self) -> None:
+        """The directory says something else than before: share out the waiting anew."""
+        self._take(look_again(self._floor, self._moment))
 
     def _see(self, visitor: str, choice: str = "") -> None:
         facts = self._facts(self._rows.get(visitor), choice)

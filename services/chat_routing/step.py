@@ -21,6 +21,7 @@ from shared.contracts.streams import (
     GatewayAlive,
     GatewayUnknown,
     LogEntry,
+    LookAgain,
     OperatorChanged,
     OperatorConnected,
     OperatorDisconnected,
@@ -172,6 +173,9 @@ class _Batch:
             for fact in entry.facts:
                 if fact.site in self._works:
                     self._works[fact.site].presence(fact)
+        elif isinstance(entry, LookAgain):
+            if entry.site in self._works:
+                self._works[entry.site].look_again()
         else:
             self._roster.take(entry)
 

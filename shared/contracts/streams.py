@@ -143,7 +143,15 @@ class GatewayAlive(Struct, frozen=True, tag="ga"):
 
 
 OperatorFact = OperatorConnected | OperatorDisconnected | OperatorSet | GatewayAlive
-CmdEntry = OperatorFact | PresenceFacts | ChatCommand
+
+
+class LookAgain(Struct, frozen=True, tag="la"):
+    """The directory changed about this site (a skill, a limit, a right): share out the waiting visitors anew."""
+
+    site: str
+
+
+CmdEntry = OperatorFact | LookAgain | PresenceFacts | ChatCommand
 
 # --- log:{T}: row changes for the gateways ------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from services.chat_routing.app import build
 from services.chat_routing.settings import ChatRoutingSettings
@@ -273,14 +274,27 @@ async def test_commands_for_what_is_not_there_are_refused(shop):
     assert await shop.row(V2) is None
 
 
-async def test_operator_removed_from_the_site_loses_the_chat(shop):
+async def test_operator_removed_from_the_site_loses_the_chat_at_once(shop):
     await chatting(shop)
+    await shop.connect("o_bob1")
+    await DirectoryStore(shop.clients).update_operator("o_ada1", lambda old: replace(old, disabled=True))
+    await eventually(lambda: offered(shop, "o_bob1"))
+    assert (await shop.row(V1)).reason == "operator_lost"
+
+
+async def test_new_skill_of_an_operator_acts_at_once(shop):
+    sales = Membership(site=SITE, role="supervisor", primary_skill="sales", max_chats=1)
     store = DirectoryStore(shop.clients)
-    await store.update_operator("o_ada1", lambda old: msgspec.structs.replace(old, disabled=True))
+    await store.update_operator("o_bob1", lambda old: replace(old, memberships=(sales,)))
+    await shop.connect("o_bob1")
+    await chatting(shop)
+    await shop.here(V2)
+    await shop.v("RequestChat", V2)
+    assert not await offered(shop, "o_bob1")
+    both = replace(sales, secondary_skills=("general",))
+    await store.update_operator("o_bob1", lambda old: replace(old, memberships=(both,)))
+    await eventually(lambda: offered(shop, "o_bob1"))
 
-    async def handed_on() -> bool:
-        await shop.connect("o_bob1")  # any input about the site makes it look again
-        offers = [e for e in await shop.outcomes() if isinstance(e, OfferMade)]
-        return offers[-1].operator == "o_bob1"
 
-    await eventually(handed_on)
+async def offered(shop: Shop, operator: str) -> bool:
+    return any(isinstance(e, OfferMade) and e.operator == operator for e in await shop.outcomes())

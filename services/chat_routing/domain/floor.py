@@ -153,6 +153,16 @@ def agent_missing(floor: Floor, operator: str, moment: Moment) -> Result:
     return _follow_up(floor, result, moment)
 
 
+def look_again(floor: Floor, moment: Moment) -> Result:
+    """Skills, limits or rights have changed: whoever waits may have somebody now, or nobody any more."""
+    result = Result(floor)
+    for engagement in ordered(floor.engagements[visitor] for visitor in floor.queued):
+        if not serving(floor.agents.values(), engagement.skill):
+            result = result.then(_apply(result.floor, engagement.visitor, NobodyServes(), moment))
+    result = result.then(_route(result.floor, moment))
+    return result.then(Result(result.floor, _places(floor, result.floor, moment)))
+
+
 def _held_by(floor: Floor, operator: str) -> frozenset[str]:
     return frozenset(v for v, e in floor.engagements.items() if operator in holders(e.phase))
 
