@@ -27,6 +27,7 @@ from tests.visitor import Visitor
 
 PAUSE_S = 0.01
 DEADLINE_S = 10.0
+HEADLESS = {"COLLECTOR_NEVER_BOTS": "HeadlessChrome"}  # such browsers are taken for robots otherwise
 
 
 def percentiles(times_ms: list[float]) -> str:
@@ -90,7 +91,7 @@ async def pages(stack: Stack, operator: Operator, origin: str, embed: str, count
 async def main(visitors: int, page_loads: int) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
-        async with website() as shop, Stack(Path(folder), origins=(shop.origin,)) as stack:
+        async with website() as shop, Stack(Path(folder), origins=(shop.origin,), env=HEADLESS) as stack:
             shop.install(stack.collector, stack.site)
             async with Operator(stack.gateway, msgpack=True) as operator, aiohttp.ClientSession() as session:
                 await operator.open(stack.site, limit=200)

@@ -29,6 +29,15 @@ PORTS = {
     "VALKEY_PORT": 7380,
 }
 
+# In a local trial everybody comes from one address, and a browser that a script drives is a visitor like any other.
+TRIAL = {
+    "COLLECTOR_NEVER_BOTS": "HeadlessChrome",
+    "COLLECTOR_ADDRESS_PER_S": "20000",
+    "COLLECTOR_ADDRESS_BURST": "100000",
+    "COLLECTOR_NEWCOMERS_PER_S": "5000",
+    "COLLECTOR_NEWCOMERS_BURST": "100000",
+}
+
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the message names it."""
@@ -95,6 +104,7 @@ class LocalSettings:
             "GATEWAY_HOST": HOST,
             "COLLECTOR_URL": self.collector_url,
             "GEOIP_DB": str(GEOIP_FILE),
+            **TRIAL,
             "COLLECTOR_NEVER_BOTS": "HeadlessChrome",  # a trial is looked at by browser tests, too
         }
         if not self.environment.get("FOYER_SECRET") and not self.environment.get("FOYER_SECRET_FILE"):

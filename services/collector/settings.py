@@ -47,12 +47,12 @@ class CollectorSettings:
         "COLLECTOR_NEWCOMERS_PER_S", 100.0, help="visitors without a token from an address", minimum=0.001
     )
     newcomers_burst: int = setting("COLLECTOR_NEWCOMERS_BURST", 5000, help="such visitors at once", minimum=1)
-    visitor_per_s: float = setting("COLLECTOR_VISITOR_PER_S", 5.0, help="requests of a visitor", minimum=0.001)
-    visitor_burst: int = setting("COLLECTOR_VISITOR_BURST", 60, help="requests of a visitor at once", minimum=1)
+    visitor_per_s: float = setting("COLLECTOR_VISITOR_PER_S", 20.0, help="requests of a visitor", minimum=0.001)
+    visitor_burst: int = setting("COLLECTOR_VISITOR_BURST", 300, help="requests of a visitor at once", minimum=1)
     site_per_s: float = setting("COLLECTOR_SITE_PER_S", 5000.0, help="requests of a site's visitors", minimum=0.001)
     site_burst: int = setting("COLLECTOR_SITE_BURST", 20_000, help="requests of a site at once", minimum=1)
-    frames_per_s: float = setting("COLLECTOR_FRAMES_PER_S", 10.0, help="messages of a live channel", minimum=0.001)
-    frames_burst: int = setting("COLLECTOR_FRAMES_BURST", 60, help="messages of a live channel at once", minimum=1)
+    frames_per_s: float = setting("COLLECTOR_FRAMES_PER_S", 20.0, help="messages of a live channel", minimum=0.001)
+    frames_burst: int = setting("COLLECTOR_FRAMES_BURST", 300, help="messages of a live channel at once", minimum=1)
     max_connections: int = setting(
         "COLLECTOR_MAX_CONNECTIONS", 20_000, help="fewer if the system allows fewer open files", minimum=1
     )
