@@ -37,8 +37,13 @@ function Body({ site }: { site: Site | null }) {
   const { phase, window, error } = useListSnapshot();
   const filtered = useQuery((query) => Object.keys(query.filter).length > 0);
   if (phase === "refused") return <Refused code={error?.code ?? ""} />;
-  if (window?.total === 0 && !window.loading && site) return filtered ? <NothingMatches /> : <NoVisitors site={site} />;
-  return <VisitorGrid site={site} />;
+  const empty = window?.total === 0 && !window.loading && site !== null;
+  return (
+    <div className="grid-area">
+      <VisitorGrid site={site} />
+      {empty && (filtered ? <NothingMatches /> : <NoVisitors site={site} />)}
+    </div>
+  );
 }
 
 function Total() {

@@ -30,6 +30,7 @@ export function LoginPage() {
   const email = useRef<HTMLInputElement>(null);
   const password = useRef<HTMLInputElement>(null);
   const messageId = useId();
+  const passwordId = useId();
 
   async function submit(event: SubmitEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -62,15 +63,15 @@ export function LoginPage() {
           <span>{t("login.email")}</span>
           <input ref={email} type="email" name="email" autoComplete="username" autoFocus required maxLength={254} aria-describedby={messageId} />
         </label>
-        <label className="field">
-          <span>{t("login.password")}</span>
+        <div className="field">
+          <label htmlFor={passwordId}>{t("login.password")}</label>
           <span className="field-with-button">
-            <input ref={password} type={shown ? "text" : "password"} name="password" autoComplete="current-password" required maxLength={1024} />
+            <input ref={password} id={passwordId} type={shown ? "text" : "password"} name="password" autoComplete="current-password" required maxLength={1024} />
             <button type="button" className="icon-button" aria-pressed={shown} aria-label={t(shown ? "login.hide" : "login.show")} onClick={() => setShown(!shown)}>
               {shown ? <EyeOff size={16} /> : <Eye size={16} />}
             </button>
           </span>
-        </label>
+        </div>
         <button type="submit" className="button primary wide" disabled={busy || trouble?.kind === "locked"}>
           {t(busy ? "login.busy" : "login.submit")}
         </button>
