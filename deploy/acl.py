@@ -38,7 +38,7 @@ def _owner(service: str) -> tuple[str, ...]:
 
 RIGHTS = {
     "collector": Rights(
-        reads=(*_DIRECTORY, "ck:*", "chat:*", "g:*", "o:*", "t:*"),
+        reads=(*_DIRECTORY, "ck:*", "chat:*", "v:*", "p:*", "g:*", "o:*", "t:*"),
         writes=(*_EVERYBODY, "in:*", "cmd:*"),
     ),
     "presence": Rights(

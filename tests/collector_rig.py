@@ -20,6 +20,7 @@ from services.collector.settings import CollectorSettings
 from shared.contracts.sites import Site
 from shared.contracts.streams import InEntry, decode_in
 from shared.domain.partitions import Partitions
+from shared.domain.visitor import Visitor, pack_visitor
 from shared.runtime.clock import Clock
 from shared.runtime.service import Running, running
 from shared.storage import keys
@@ -116,6 +117,15 @@ class CollectorRig:
             except Unavailable:  # a test's server has just been started again
                 await asyncio.sleep(0.01)
         return [decode_in(fields[b"d"]) for _, fields in found]
+
+    async def known(self, visitor: str, started_ms: int, *, visits: int = 1, live: bool = True) -> None:
+        """What presence would have stored of a visitor: on the site since `started_ms`, or no longer there."""
+        packed = pack_visitor(Visitor(number=1, live=live, visits=visits, visit_started_at=started_ms))
+        partition = Partitions(16).of(SITE)
+        if live:
+            await self.clients.call("HSET", keys.visitors(partition, SITE), visitor, packed)
+        else:
+            await self.clients.call("SET", keys.profile(partition, SITE, visitor), packed)
 
     async def metric(self, name: str) -> float:
         """The value of one sample of /metrics, named with its labels."""

@@ -31,8 +31,10 @@ from shared.domain.partitions import Partition, Partitions
 from shared.runtime.clock import Clock
 from shared.storage.faults import Lagging, Unavailable
 from shared.storage.keys import InputStream
+from shared.storage.known_visitors import KnownVisitors
 
 UNAVAILABLE_RETRY_S = 2
+FIRST_CONTACT_MS = 300_000
 FRESH_MS = 5_000  # how long a failed append says something about now
 
 
@@ -78,6 +80,7 @@ class Rules:
     limits: Limits
     classify: Callable[[str], Agent]
     countries: Countries
+    known: KnownVisitors
 
 
 class Intake:
@@ -121,23 +124,31 @@ class Intake:
         """429 when this address asks too often."""
         return self._rules.limits.address(contact.address_key, self.now_ms())
 
-    def identify(self, head: Batch | Envelope | Hello, contact: Contact) -> Identity | Refusal:
+    async def identify(self, head: Batch | Envelope | Hello, contact: Contact) -> Identity | Refusal:
         """Whom a batch or a hello is from. Without a visitor it is anonymous: known by its tab, while that is open."""
         if head.visitor is None:
             return Identity(head.tab.lower(), True)
         visitor = head.visitor.lower()
         if isinstance(head.token, str):
             return Identity(visitor, False) if self.owns(head.token, head.site, visitor) else Refusal("token")
-        refused = self._rules.limits.newcomer(contact.address_key, self.now_ms())
-        return refused or Identity(visitor, False, self._rules.tokens.mint(head.site, visitor))
+        return self._rules.limits.newcomer(contact.address_key, self.now_ms()) or await self._newcomer(
+            head.site, visitor
+        )
+
+    async def _newcomer(self, site: str, visitor: str) -> Identity | Refusal:
+        """A visitor without a token is told one at first contact only: else an id would be as good as a token.
+
+        First contact lasts a while, because two tabs may begin at once and an answer may be lost.
+        """
+        try:
+            known = await self._rules.known.since_before(site, visitor, self.now_ms() - FIRST_CONTACT_MS)
+        except Unavailable:
+            return self._failed("unavailable", UNAVAILABLE_RETRY_S)
+        return Identity(visitor, False, None if known else self._rules.tokens.mint(site, visitor))
 
     def owns(self, token: str, site: str, visitor: str) -> bool:
         """Whether the token is this visitor's."""
         return self._rules.tokens.fits(token, site, visitor.lower())
-
-    def token(self, site: str, visitor: str) -> str:
-        """The visitor's token."""
-        return self._rules.tokens.mint(site, visitor)
 
     def partition(self, site: str) -> Partition:
         """Where the site's streams are."""
@@ -145,15 +156,18 @@ class Intake:
 
     async def append(self, site: str, entry: InEntry) -> Refusal | None:
         """Store one entry; None when Redis has it. After a refusal it may be stored all the same."""
-        refused = None
         try:
             await self._appender.submit("in", self._rules.partitions.of(site), encode(entry))
         except Lagging as lagging:
-            refused = Refusal("lagging", retry_after_s=lagging.retry_after_s)
+            return self._failed("lagging", lagging.retry_after_s)
         except Unavailable:
-            refused = Refusal("unavailable", retry_after_s=UNAVAILABLE_RETRY_S)
-        self._last_ms[refused.code if refused else "stored"] = self.now_ms()
-        return refused
+            return self._failed("unavailable", UNAVAILABLE_RETRY_S)
+        self._last_ms["stored"] = self.now_ms()
+        return None
+
+    def _failed(self, code: str, retry_after_s: int) -> Refusal:
+        self._last_ms[code] = self.now_ms()
+        return Refusal(code, retry_after_s=retry_after_s)
 
     def storing_problem(self) -> str | None:
         """Why events cannot be stored now, as the latest of them showed."""
@@ -181,7 +195,7 @@ class Intake:
             return site
         if self.is_bot(contact):
             return Answered(outcomes.BOT)
-        identity = self.identify(batch.head, contact)
+        identity = await self.identify(batch.head, contact)
         if isinstance(identity, Refusal):
             return identity
         browser = self.browser(contact) if any(event.type == "page" for event in batch.events) else Browser()

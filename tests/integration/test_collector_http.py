@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -242,6 +243,25 @@ async def test_first_contact_gives_a_token_that_is_accepted_from_then_on(rig: Co
     assert (await rig.post(batch(visitor=visitor, token=token))).status == 204
     assert (await rig.post(batch(visitor=visitor.upper(), token=token))).status == 204
     assert (await rig.post(batch(visitor=new_id(), token=token))).json["code"] == "token"
+
+
+async def test_a_known_visitors_token_is_not_told_to_whoever_knows_the_id(rig: CollectorRig) -> None:
+    """Else an id, which operators see, would be as good as a token, which opens chats."""
+    now = int(time.time() * 1000)
+    early, seen, back, left, gone_at_once = (new_id() for _ in range(5))
+    await rig.known(early, now - 240_000)
+    await rig.known(gone_at_once, now - 1000, live=False)
+    await rig.known(seen, now - 301_000)
+    await rig.known(back, now - 1000, visits=2)
+    await rig.known(left, now - 301_000, live=False)
+    for visitor in (early, gone_at_once):
+        assert (await rig.post(batch(visitor=visitor))).json["token"] == rig.token(visitor)
+    for visitor in (seen, back, left):
+        assert (await rig.post(batch(visitor=visitor))).status == 204
+        async with rig.live() as channel:
+            answer = await channel.hello(visitor=visitor)
+            assert (answer["type"], "token" in answer) == ("ok", False)
+        assert (await rig.post(batch(visitor=visitor, token=rig.token(visitor)))).status == 204
 
 
 async def test_a_token_of_another_site_does_not_fit(rig: CollectorRig, clients: Clients) -> None:

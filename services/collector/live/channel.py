@@ -177,7 +177,7 @@ class Channel:
         if contact is None:
             return self._refuse(BadFrame(hello.id, Refusal("hello_twice")))
         site = Refusal("bot") if intake.is_bot(contact) else intake.site_for(hello.site, contact.origin)
-        identity = intake.identify(hello, contact) if isinstance(site, Site) else site
+        identity = await intake.identify(hello, contact) if isinstance(site, Site) else site
         if isinstance(identity, Refusal):
             self._ending = FINAL.get(identity.code)
             return self._error(hello.id, identity)
@@ -191,7 +191,7 @@ class Channel:
         self._contact = None  # with it goes the address
         self._desk.liveness.attach(hello.site)
         self._desk.outcomes.input("live", "hello")
-        token = None if identity.anonymous else intake.token(hello.site, identity.visitor)
+        token = hello.token if isinstance(hello.token, str) and not identity.anonymous else identity.token
         return LiveOk(hello.id, visitor=identity.visitor, token=token, status="navigating")
 
     async def _attach(self, hello: Hello, identity: Identity) -> Refusal | None:

@@ -1,0 +1,48 @@
+"""Whether presence has known a visitor for a while: then the visitor's token was given out, and is not given again.
+
+A token is told to whoever names a visitor without one. Were that so for ever, knowing a visitor's id would be enough to
+read that visitor's chats. Read :meth:`KnownVisitors.since_before`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from shared.domain.partitions import Partitions
+from shared.domain.visitor import unpack_visitor
+from shared.storage import keys
+from shared.storage.clients import Clients
+from shared.storage.faults import Unavailable
+
+DEADLINE_S = 0.6  # of the 2 s in which a visitor's browser is answered
+
+
+class KnownVisitors:
+    """Reads presence's rows and profiles, one visitor at a time."""
+
+    def __init__(self, clients: Clients, partitions: Partitions) -> None:
+        self._clients = clients
+        self._partitions = partitions
+
+    async def since_before(self, site: str, visitor: str, at_ms: int) -> bool:
+        """Whether the visitor first came before `at_ms`, or has been here twice. Raises Unavailable."""
+        partition = self._partitions.of(site)
+        commands = [
+            ("HGET", keys.visitors(partition, site), visitor),
+            ("GET", keys.profile(partition, site, visitor)),
+        ]
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                row, profile = await self._clients.pipeline(commands)
+        except TimeoutError as error:
+            raise Unavailable("no answer in time") from error
+        packed = profile if row is None else row
+        if packed is None:
+            return False
+        try:
+            known = unpack_visitor(packed)
+        except msgspec.MsgspecError:
+            return True  # somebody is there
+        return known.visits > 1 or (known.visits == 1 and known.visit_started_at < at_ms)
