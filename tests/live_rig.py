@@ -18,6 +18,7 @@ import socketio
 
 from services.operator_gateway import app as composition
 from services.operator_gateway.app import Gateway
+from services.operator_gateway.passwords import Passwords
 from services.operator_gateway.settings import GatewaySettings
 from services.operator_gateway.views.window import checksum
 from shared.contracts.rows import EngagementRow, PresenceRow
@@ -33,6 +34,7 @@ from shared.storage.directory import Directory
 from shared.storage.directory_store import DirectoryStore, Written
 from shared.storage.sessions import Sessions
 from tests.eventually import eventually
+from tests.gateway_api import CHEAP
 from tests.unit.gateway_views.rows import Client
 
 _numbers = itertools.count(1)
@@ -112,6 +114,22 @@ class Shop:
             commands.append(("HSET", key, visitor_id(number), pack_visitor(stored)))
         commands.append(("HSET", keys.site_meta(self._partition, self.site), "seq", self._seq["presence"]))
         await self._clients.pipeline(commands)
+
+    async def retitle(self, numbers: range, title: str) -> None:
+        """Many visitors change in one commit."""
+        key = keys.visitors(self._partition, self.site)
+        commands: list[Any] = []
+        changes: list[RowChanged | RowGone] = []
+        for number in numbers:
+            visitor, seq = visitor_id(number), self._next("presence")
+            page = {"url": f"https://shop.test/{number}", "title": title}
+            tabs = (Tab(b"t" * 16, view=View(b"p" * 16, page["url"], title, 1), seen_at=1),)
+            self._stored[visitor] = msgspec.structs.replace(self._stored[visitor], version=seq, tabs=tabs)
+            commands.append(("HSET", key, visitor, pack_visitor(self._stored[visitor])))
+            changes.append(RowChanged(self.site, seq, visitor, seq, {"page": page}))
+        commands.append(("HSET", keys.site_meta(self._partition, self.site), "seq", self._seq["presence"]))
+        entry = encode(LogEntry("presence", tuple(changes)))
+        await self._clients.pipeline([*commands, ("XADD", keys.stream("log", self._partition), "*", "d", entry)])
 
     async def owned(self) -> None:
         """Presence took the partition: its data has a name."""
@@ -278,7 +296,8 @@ async def gateway(clients: Clients, redis_url: str, static: Path, **settings: An
             made.append(self)
 
     known: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "admin_port": 0, "redis_url": redis_url, "static": static}
-    with mock.patch.object(composition, "Gateway", Seen):
+    cheap = Passwords(CHEAP)
+    with mock.patch.object(composition, "Gateway", Seen), mock.patch.object(composition, "Passwords", lambda: cheap):
         service = composition.build(GatewaySettings(**known | settings), clock=rig.clock)
     rig.gateway = made[0]
     async with running(service) as up:

@@ -34,6 +34,7 @@ from shared.runtime.health import Health
 from shared.runtime.service import Listener, Service
 from shared.storage.clients import Clients
 from shared.storage.directory import Directory
+from shared.storage.directory_metrics import export, not_fresh
 from shared.storage.directory_store import DirectoryStore
 from shared.storage.history import History
 from shared.storage.lockout import Lockout
@@ -42,7 +43,6 @@ from shared.storage.sessions import Sessions
 from shared.storage.snapshots import Snapshots
 
 SERVICE = "operator_gateway"
-STALE_MS = 15_000  # a directory older than this may miss a right that was taken away
 
 
 class Gateway:
@@ -79,6 +79,7 @@ class Gateway:
             clock=clock,
         )
         self.table = EventTable({**self.requests.events(), **self.gate.events()}, self.metrics.event)
+        export(self.directory, registry)
         self.directory.on_change(self.gate.directory_changed)
         self.sessions.on_revoked(self.gate.session_ended)
         self.engines: list[Engine] = []
@@ -141,17 +142,11 @@ class Gateway:
     def checks(self, health: Health) -> None:
         """What makes the gateway not ready."""
 
-        def directory() -> str | None:
-            stale_ms = self.directory.stale_ms
-            if stale_ms is None:
-                return "not loaded"
-            return f"{stale_ms} ms old" if stale_ms > STALE_MS else None
-
         def feed() -> str | None:
             away = self.feed.disconnected
             return f"{away} partitions cannot be followed" if away else None
 
-        health.require("directory", directory)
+        health.require("directory", lambda: not_fresh(self.directory))
         health.require("feed", feed)
         folder = self.settings.static
         health.note("console", lambda: None if (folder / "index.html").is_file() else "not built: run `make setup`")

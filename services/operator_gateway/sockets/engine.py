@@ -221,6 +221,10 @@ class Engine(AsyncServer):
         sock.connected = True
         return self._ok(await sock.poll())
 
+    async def message(self, sock: PeerSocket, data: Any) -> None:
+        """A Socket.IO packet arrived."""
+        await self._trigger_event("message", sock.sid, data, run_async=False)
+
     def forget(self, sock: PeerSocket) -> None:
         """The connection is over."""
         if self.sockets.pop(sock.sid, None) is not None:

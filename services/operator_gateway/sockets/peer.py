@@ -8,6 +8,7 @@ long-polling uses the library's queue, and that is bounded, too. Read :meth:`Pee
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ from services.operator_gateway.sockets.frames import BINARY, TEXT, Message, webs
 SOFT_LIMIT_BYTES = 64 * 1024  # above it a connection is behind: it gets merged differences, and its requests wait
 HARD_LIMIT_BYTES = 2 * 1024 * 1024  # two full windows of the longest rows: nobody in order gets there
 MAX_QUEUED_PACKETS = 64  # long-polling: what may wait for the next poll
+# The kernel would take some 4 MB for a reader that stopped, and all of it would be old news when it goes on.
+KERNEL_BUFFER_BYTES = 128 * 1024
 UPGRADE_DEADLINE_S = 10.0
 CLOSE_DEADLINE_S = 2.0
 
@@ -123,10 +126,17 @@ class PeerSocket(AsyncSocket):
         async with self._handling:
             if self.closed:
                 raise exceptions.SocketIsClosedError
-            if pkt.packet_type == packet.PONG:
-                self.schedule_ping()
-                return
-            await super().receive(pkt)
+            match pkt.packet_type:
+                case packet.MESSAGE:
+                    await self.server.message(self, pkt.data)
+                case packet.PONG:
+                    self.schedule_ping()
+                case packet.CLOSE:
+                    await self.close(wait=False, abort=True, reason=self.server.reason.CLIENT_DISCONNECT)
+                case packet.UPGRADE:
+                    pass  # ends a probe; here it comes too late or too early
+                case _:
+                    raise exceptions.UnknownPacketError
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """A long-polling body; one that makes no sense is a bad packet."""
@@ -157,6 +167,7 @@ class PeerSocket(AsyncSocket):
         else:
             self.connected = self.upgraded = True
         if transport is not None:
+            _bound_kernel_buffer(transport)
             self._transport = transport
             self._flush_queue()
         try:
@@ -272,3 +283,9 @@ class PeerSocket(AsyncSocket):
         if not already:
             self.queue.put_nowait(None)
             self.server.forget(self)
+
+
+def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_BYTES)
