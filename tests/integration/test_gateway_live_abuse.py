@@ -398,12 +398,14 @@ async def test_who_does_not_read_at_all_is_cut_off(rig: Rig, monkeypatch: pytest
     slow, quick = await rig.connect(operator), await rig.connect(operator)
     for console in (slow, quick):
         await console.open(shop, limit=200)
-    slow.client.eio.ws._response.connection.transport.pause_reading()
+    transport = slow.client.eio.ws._response.connection.transport
+    transport.pause_reading()
     rounds = 0
     while len(rig.gateway.connections) == 2:
         rounds += 1
         assert rounds < 500
         await shop.retitle(range(1, 201), f"{rounds} " + "x" * 200)
         await eventually(partial(_shows_title, quick, f"{rounds} " + "x" * 200))
+    transport.resume_reading()
     [left] = list(rig.gateway.connections)
     assert left.sid == quick.client.get_sid()
