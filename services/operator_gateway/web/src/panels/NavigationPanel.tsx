@@ -8,7 +8,7 @@ import { PanelState } from "./PanelState";
 import { useAnswer } from "./useAnswer";
 
 /** The pages of this visit, newest first; asked for again whenever the row says that there is something new. */
-export function NavigationPanel({ site, row }: { site: string; row: Row }) {
+export function NavigationPanel({ site, row, gone }: { site: string; row: Row; gone: boolean }) {
   const { t } = useTranslation();
   const version = `${row.pages} ${row.page?.url ?? ""} ${row.activity}`;
   // The activity too: with it starts or stops the time of the page in front.
@@ -20,7 +20,7 @@ export function NavigationPanel({ site, row }: { site: string; row: Row }) {
   return (
     <ol className="timeline">
       {newest.map((page) => (
-        <PageItem key={page.page} page={page} askedAt={answer.at} running={page.current === true && row.activity !== "away"} />
+        <PageItem key={page.page} page={page} askedAt={answer.at} inFront={page.current === true && !gone} counting={row.activity !== "away"} />
       ))}
     </ol>
   );
@@ -29,19 +29,21 @@ export function NavigationPanel({ site, row }: { site: string; row: Row }) {
 interface PageItemProps {
   page: NavigationPage;
   askedAt: number;
-  running: boolean;
+  inFront: boolean;
+  /** Time in a hidden tab is not counted. */
+  counting: boolean;
 }
 
-function PageItem({ page, askedAt, running }: PageItemProps) {
+function PageItem({ page, askedAt, inFront, counting }: PageItemProps) {
   const { t, i18n } = useTranslation();
   const engagedMs = page.engaged_ms ?? 0;
   return (
-    <li className={page.current ? "timeline-item timeline-current" : "timeline-item"}>
+    <li className={inFront ? "timeline-item timeline-current" : "timeline-item"}>
       <div className="timeline-head">
         <bdi className="timeline-title">{page.title || t("panel.untitled")}</bdi>
         <span className="timeline-time" title={t("panel.engaged")}>
-          {page.current && <span className="now-mark">{t("panel.current")} </span>}
-          {running ? <Running engagedMs={engagedMs} askedAt={askedAt} /> : duration(engagedMs)}
+          {inFront && <span className="now-mark">{t("panel.current")} </span>}
+          {inFront && counting ? <Running engagedMs={engagedMs} askedAt={askedAt} /> : duration(engagedMs)}
         </span>
       </div>
       <div className="timeline-foot">

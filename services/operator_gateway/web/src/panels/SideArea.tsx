@@ -41,7 +41,7 @@ export function SideArea({ site }: { site: Site | null }) {
           <VisitorHead row={row} gone={gone} site={site} />
           <div id="side-panel" role="tabpanel" aria-labelledby={`tab-${panel}`}>
             {panel === "navigation" ? (
-              <NavigationPanel key={row.visitor} site={site.site} row={row} />
+              <NavigationPanel key={row.visitor} site={site.site} row={row} gone={gone} />
             ) : (
               <HistoryPanel key={row.visitor} site={site.site} row={row} />
             )}
