@@ -1,4 +1,4 @@
-"""CPU for one accepted and durable beacon beside a bare aiohttp handler: `python -m bench.collector_beacon`.
+"""CPU of the collector for one accepted and durable beacon, beside a bare aiohttp handler; and for one live event.
 
 The bare handler parses the same JSON with the standard library and answers 204: what any aiohttp service pays at least.
 Both run on uvloop in processes of their own, driven in turns by the same 64 keep-alive connections in the same run;
