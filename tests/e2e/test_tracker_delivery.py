@@ -71,8 +71,13 @@ async def test_live_channel_beats_only_when_the_page_is_used(shop: Bench):
     await eventually(lambda: shop.collector.kinds() == ["page", "beat", "beat"])
     assert shop.collector.events[-1]["idle_ms"] >= 14_000
     await page.clock.run_for(100_000)
-    await page.keyboard.press("c")  # back after more than a minute: at once
+    await page.evaluate("document.title = 'While nobody looked'")
+    await page.clock.run_for(1_000)
     await eventually(lambda: len(shop.collector.events) == 4)
+    assert shop.collector.events[-1]["idle_ms"] > 60_000
+    await shop.answered(page)
+    await page.keyboard.press("c")  # back after more than a minute: at once, though there was an event just now
+    await eventually(lambda: len(shop.collector.events) == 5, within_s=5)
     last = shop.collector.events[-1]
     assert last["idle_ms"] < 1_000
     assert last["engaged_ms"] < 130_000
@@ -113,6 +118,17 @@ async def test_refused_for_now_is_repeated_and_not_doubled(shop: Bench, answer: 
     assert shop.collector.gaps() == {}
 
 
+async def test_network_that_is_back_is_used_at_once(shop: Bench):
+    shop.collector.live = False
+    shop.collector.status, shop.collector.headers = 503, {"Retry-After": "600"}
+    page = await shop.open()
+    await eventually(lambda: shop.collector.requests)
+    await shop.answered(page)
+    shop.collector.status = 204
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await eventually(lambda: shop.collector.kinds() == ["page"])
+
+
 async def test_what_was_not_taken_goes_with_the_next_page(shop: Bench):
     shop.collector.live = False
     shop.collector.status = 503
@@ -137,7 +153,7 @@ async def test_refused_for_good_stops(shop: Bench, answer: int):
     await page.evaluate("history.pushState({}, '', '/next')")
     await page.keyboard.press("a")
     await page.clock.run_for(120_000)
-    await page.evaluate("foyer.identify({ name: 'Ada' })")
+    await page.evaluate("foyer.identify({ name: 'Ada' }); dispatchEvent(new Event('online'))")
     await page.close(run_before_unload=True)
     await shop.collector_is_quiet()
     assert len(shop.collector.requests) == 1
