@@ -20,6 +20,7 @@ from services.chat_routing.domain.engagement import (
     Answer,
     Engagement,
     Forwarded,
+    Phase,
     Requested,
     concerned,
     holders,
@@ -36,7 +37,7 @@ from services.chat_routing.domain.machine import (
     OperatorReturned,
     decide_one,
 )
-from services.chat_routing.domain.queue import estimate_s, note_pickup, ordered
+from services.chat_routing.domain.queue import note_pickup, ordered, outlook
 from services.chat_routing.domain.turn import Decision, Desk, Refusal, VisitorFacts
 from shared.contracts.chat import (
     ChatCommand,
@@ -48,7 +49,7 @@ from shared.contracts.chat import (
     RequestChat,
     SendMessage,
 )
-from shared.contracts.sites import SiteSettings
+from shared.contracts.sites import Intake, SiteSettings
 
 PLACES_TOLD = 50  # visitors behind that place hear only where they began
 MAX_FIRINGS = 20  # deadlines of one visitor in one go: each moves on, so more is a fault of ours
@@ -294,7 +295,7 @@ def _follow_up(before: Floor, result: Result, moment: Moment) -> Result:
     """Offer free operators to those who wait, and tell the waiting their places, if anything about either changed."""
     if result.floor.queued and (result.floor.agents != before.agents or result.floor.queued != before.queued):
         result = result.then(_route(result.floor, moment))
-    if result.floor.queued != before.queued:
+    if result.floor.queued or before.queued:
         result = result.then(Result(result.floor, _places(before, result.floor, moment)))
     return result
 
@@ -303,47 +304,71 @@ def _route(floor: Floor, moment: Moment) -> Result:
     """Ask operators on behalf of those who wait: forwards to a skill first, then the queue in its order."""
     result = Result(floor)
     waiting = [floor.engagements[visitor] for visitor in floor.queued]
-    forwards = sorted((e for e in waiting if isinstance(e.phase, Forwarded)), key=lambda e: (e.phase_at_ms, e.visitor))
-    for engagement in [*forwards, *ordered(waiting)]:
-        if not any(agent.free and agent.connected for agent in result.floor.agents.values()):
+    open_ones = [engagement for engagement in waiting if _wants_offer(engagement.phase, moment.settings)]
+    if not open_ones:
+        return result
+    forwards = sorted(
+        (e for e in open_ones if isinstance(e.phase, Forwarded)), key=lambda e: (e.phase_at_ms, e.visitor)
+    )
+    for engagement in [*forwards, *ordered(open_ones)]:
+        if not any(agent.connected and agent.free for agent in result.floor.agents.values()):
             break
-        agent = _candidate(result.floor, engagement, moment)
+        agent = _candidate(result.floor, engagement, moment.settings.intake)
         if agent is not None:
             result = result.then(_apply(result.floor, engagement.visitor, MakeOffer(agent.operator), moment))
     return result
 
 
-def _candidate(floor: Floor, engagement: Engagement, moment: Moment) -> Agent | None:
+def _wants_offer(phase: Phase, settings: SiteSettings) -> bool:
+    """Where operators pick by themselves, only who belongs to somebody, or was handed to a skill, is offered."""
+    match phase:
+        case Forwarded(to_skill=skill, offer=None):
+            return bool(skill)
+        case Requested(sticky=sticky, offer=None):
+            return settings.intake == "assign" or bool(sticky)
+        case _:
+            return False
+
+
+def _candidate(floor: Floor, engagement: Engagement, intake: Intake) -> Agent | None:
     match engagement.phase:
-        case Forwarded(to_skill=skill, offer=None, excluded=excluded):
+        case Forwarded(to_skill=skill, excluded=excluded):
             return choose(floor.agents.values(), skill, excluded)
-        case Requested(offer=None, sticky=sticky, excluded=excluded):
+        case Requested(sticky=sticky, excluded=excluded):
             former = floor.agents.get(sticky)
             if former is not None and former.state == "online" and former.connected and former.free:
                 return former
-            if moment.settings.intake == "pick":
-                return None
-            return choose(floor.agents.values(), engagement.skill, excluded)
+            return None if intake == "pick" else choose(floor.agents.values(), engagement.skill, excluded)
         case _:
             return None
 
 
 def _places(before: Floor, after: Floor, moment: Moment) -> tuple[ChatOutcome, ...]:
-    old, new = _positions(before), _positions(after)
+    """What the waiting are told when the queues of their skills have changed."""
+    skills: set[str] = set()
+    for visitor in before.queued | after.queued:
+        was, now = before.engagements.get(visitor), after.engagements.get(visitor)
+        if was is not now and _line(was) != _line(now):
+            skills |= {one.skill for one in (was, now) if one is not None}
     told: list[ChatOutcome] = []
-    for visitor, place in new.items():
-        if old.get(visitor) == place or (place > PLACES_TOLD and visitor in old):
-            continue
-        skill = after.engagements[visitor].skill
-        wait_s = estimate_s(place, after.agents.values(), skill, after.pickups.get(skill, ()), moment.now_ms)
-        told.append(QueuePlace(site=after.site, visitor=visitor, position=place, wait_s=wait_s))
+    for skill in sorted(skills):
+        old, new = _positions(before, skill), _positions(after, skill)
+        seen = outlook(after.agents.values(), skill, after.pickups.get(skill, ()), moment.now_ms)
+        for visitor, place in new.items():
+            if old.get(visitor) != place and (place <= PLACES_TOLD or visitor not in old):
+                wait_s = None if seen is None else seen.wait_s(place)
+                told.append(QueuePlace(site=after.site, visitor=visitor, position=place, wait_s=wait_s))
     return tuple(told)
 
 
-def _positions(floor: Floor) -> dict[str, int]:
-    ranks: dict[str, int] = {}
-    places: dict[str, int] = {}
-    for engagement in ordered(floor.engagements[visitor] for visitor in floor.queued):
-        ranks[engagement.skill] = ranks.get(engagement.skill, 0) + 1
-        places[engagement.visitor] = ranks[engagement.skill]
-    return places
+def _line(engagement: Engagement | None) -> tuple[bool, str, int] | None:
+    """What decides about the visitor's place; None if it has none."""
+    if engagement is None or not isinstance(engagement.phase, Requested):
+        return None
+    return engagement.phase.head, engagement.skill, engagement.requested_ms
+
+
+def _positions(floor: Floor, skill: str) -> dict[str, int]:
+    engagements = (floor.engagements[visitor] for visitor in floor.queued)
+    line = ordered(engagement for engagement in engagements if engagement.skill == skill)
+    return {engagement.visitor: place for place, engagement in enumerate(line, 1)}

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from services.chat_routing.domain.agents import Agent
+from msgspec import Struct
+
+from services.chat_routing.domain.agents import Agent, serving
 from services.chat_routing.domain.engagement import Engagement, Requested
 
 RATE_SAMPLES = 20  # pick-ups of a skill that are remembered
@@ -31,17 +33,21 @@ def note_pickup(pickups: Sequence[int], now_ms: int) -> tuple[int, ...]:
     return (*pickups, now_ms)[-RATE_SAMPLES:]
 
 
-def estimate_s(position: int, agents: Iterable[Agent], skill: str, pickups: Sequence[int], now_ms: int) -> int | None:
-    """Seconds until the visitor at `position` (from 1) is engaged, or None if it cannot be told.
+class Outlook(Struct, frozen=True):
+    """What waiting for one skill is like now: slots that are free, and the time between two pick-ups lately."""
 
-    From the skill's free slots (who is within them is next) and from how often visitors were picked up lately.
-    """
-    able = [a for a in agents if a.state == "online" and a.connected and a.has_skill(skill)]
-    if not able:
-        return None
+    free: int
+    each_ms: float
+
+    def wait_s(self, position: int) -> int:
+        """Seconds until the visitor at `position` (from 1) is engaged; who is within the free slots is next."""
+        return max(1, round(max(1, position - self.free) * self.each_ms / 1000))
+
+
+def outlook(agents: Iterable[Agent], skill: str, pickups: Sequence[int], now_ms: int) -> Outlook | None:
+    """How the skill's queue moves, or None if it cannot be told: nobody there, or too little has happened lately."""
+    able = [agent for agent in serving(agents, skill) if agent.connected]
     recent = [at_ms for at_ms in pickups if at_ms > now_ms - RATE_WINDOW_MS]
-    if len(recent) < RATE_LEAST:
+    if not able or len(recent) < RATE_LEAST:
         return None
-    each_ms = (now_ms - recent[0]) / len(recent)
-    ahead = max(1, position - sum(agent.free for agent in able))
-    return max(1, round(ahead * each_ms / 1000))
+    return Outlook(sum(agent.free for agent in able), (now_ms - recent[0]) / len(recent))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from services.chat_routing.domain.agents import Agent
 from services.chat_routing.domain.engagement import offers
-from services.chat_routing.domain.queue import RATE_LEAST, estimate_s
+from services.chat_routing.domain.queue import RATE_LEAST, outlook
 from shared.contracts.chat import ChatMarked, QueuePlace
 from shared.contracts.sites import SiteSettings
 from tests.unit.chat_routing.shop import Shop, agent
@@ -90,16 +91,21 @@ def test_places_are_told_when_they_change(shop):
     assert places == [("v1", 1, None), ("v2", 2, None), ("v3", 3, None), ("v2", 1, None), ("v3", 2, None)]
 
 
+def wait_s(position: int, agents: list[Agent], pickups: list[int], now_ms: int) -> int | None:
+    seen = outlook(agents, "sales", pickups, now_ms)
+    return None if seen is None else seen.wait_s(position)
+
+
 def test_estimate_says_nothing_without_data_and_follows_the_rate_with_it():
     agents = [agent("ada", limit=0)]
     now_ms = 10_000_000
     steady = [now_ms - 60_000 * i for i in range(10, 0, -1)]
-    assert estimate_s(1, agents, "sales", steady[: RATE_LEAST - 1], now_ms) is None
-    assert estimate_s(1, [], "sales", steady, now_ms) is None
-    assert estimate_s(1, agents, "sales", [at - 31 * 60_000 for at in steady], now_ms) is None
-    assert estimate_s(1, agents, "sales", steady, now_ms) == 60
-    assert estimate_s(3, agents, "sales", steady, now_ms) == 180
-    assert estimate_s(3, [agent("ada", limit=2)], "sales", steady, now_ms) == 60
+    assert wait_s(1, agents, steady[: RATE_LEAST - 1], now_ms) is None
+    assert wait_s(1, [], steady, now_ms) is None
+    assert wait_s(1, agents, [at - 31 * 60_000 for at in steady], now_ms) is None
+    assert wait_s(1, agents, steady, now_ms) == 60
+    assert wait_s(3, agents, steady, now_ms) == 180
+    assert wait_s(3, [agent("ada", limit=2)], steady, now_ms) == 60
 
 
 def test_marks_are_passed_on_and_not_kept(shop):
