@@ -16,7 +16,7 @@ from shared.runtime.health import Health
 from shared.runtime.service import Service
 from shared.storage.clients import Clients, RedisSettings
 from shared.storage.directory import Directory
-from shared.storage.engagements import EngagementStore
+from shared.storage.engagements import SERVICE, EngagementStore
 from shared.storage.log import PartitionLog
 from shared.storage.owner import PartitionOwner
 
@@ -32,7 +32,7 @@ def build(settings: ChatRoutingSettings, *, clock: Clock | None = None) -> Servi
     owner = PartitionOwner(
         clients,
         partitions,
-        service="chat_routing",
+        service=SERVICE,
         stream="cmd",
         instance=settings.instance or f"chat-{secrets.token_hex(6)}",
         clock=clock or SystemClock(),

@@ -38,6 +38,7 @@ from services.chat_routing.domain.floor import (
 )
 from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.domain.turn import VisitorFacts
+from services.chat_routing.kept import Engaged
 from services.chat_routing.timers import engagement_timer
 from shared.contracts.chat import ChatCommand, ChatOutcome, ChatSaid, CommandDone, RequestChat, VisitorBack, VisitorGone
 from shared.contracts.rows import EngagementRow, PresenceRow
@@ -50,7 +51,7 @@ from shared.storage.engagements import StoredSite, add_lines, put_engagements, p
 from shared.storage.writes import Write
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_engagement = msgspec.msgpack.Decoder(Engagement).decode
+unpack_engagement = msgspec.msgpack.Decoder(Engagement).decode
 _decode_pickups = msgspec.msgpack.Decoder(dict[str, tuple[int, ...]]).decode
 # The version stands beside the fields, not among them.
 ROW_FIELDS = tuple(name for name in EngagementRow.__struct_fields__ if name != "version")
@@ -72,10 +73,21 @@ class Sites(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A site as of the start of the batch: its settings, stored values, engaged visitors and operators."""
+
+    site: Site
+    stored: StoredSite
+    engaged: Engaged
+    operators: Mapping[str, OperatorPresence]
+
+
 @dataclass(slots=True)
 class Finished:
-    """What one site adds to the commit. `load`: chats, misses and idle since when, by operator."""
+    """What one site adds to the commit. `engaged`: all who are so now. `load`: each operator's slots and misses."""
 
+    engaged: Engaged
     writes: list[Write] = field(default_factory=list)
     timers: dict[bytes, int | None] = field(default_factory=dict)
     changes: list[RowChanged | RowGone] = field(default_factory=list)
@@ -88,9 +100,7 @@ class SiteWork:
     def __init__(
         self,
         partition: Partition,
-        site: Site,
-        stored: StoredSite,
-        operators: Mapping[str, OperatorPresence],
+        loaded: Loaded,
         sites: Sites,
         *,
         now_ms: int,
@@ -99,6 +109,7 @@ class SiteWork:
         set_away: Callable[[str], None],
     ) -> None:
         self._partition = partition
+        site, stored = loaded.site, loaded.stored
         self._site = site
         self._sites = sites
         self._tell = tell
@@ -109,10 +120,10 @@ class SiteWork:
         self._seq = stored.seq
         self._lines: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
         self._looked_at: set[str] = set()
-        packed = {**stored.touched, **stored.engaged}
-        self._stored = {visitor: _decode_engagement(value) for visitor, value in packed.items()}
+        touched = {visitor: unpack_engagement(value) for visitor, value in stored.touched.items()}
+        self._stored: Engaged = {**touched, **loaded.engaged}
         self._pickups = _decode_pickups(stored.pickups) if stored.pickups else {}
-        self._floor = self._opened(operators)
+        self._floor = self._opened(loaded.operators)
         self._close_accounts()
 
     def _opened(self, operators: Mapping[str, OperatorPresence]) -> Floor:
@@ -227,9 +238,10 @@ class SiteWork:
 
     def finish(self) -> Finished:
         """What differs from what was loaded."""
-        done = Finished(load=dict(self._floor.agents))
         after = self._floor.engagements
-        changed = [v for v in self._stored.keys() | after.keys() if self._stored.get(v) != after.get(v)]
+        engaged = {visitor: one for visitor, one in after.items() if is_engaged(one.phase)}
+        done = Finished(engaged, load=dict(self._floor.agents))
+        changed = [v for v in self._stored.keys() | after.keys() if self._stored.get(v) is not after.get(v)]
         for visitor in sorted({*changed, *self._looked_at}):
             engagement = after.get(visitor)
             due = next_due_ms(engagement, self._moment.settings, self._moment.resumed_at_ms) if engagement else None

@@ -1,20 +1,23 @@
 """One step of a partition: decode the batch, load what it is about, apply it in order, hand back the changes.
 
-Everything that decides is pure and lives in `domain`; nothing is kept between steps, so a step that is repeated (after
-a crash, a lost reply, a takeover) comes to the same result. Read :meth:`ChatStep.__call__`, then :class:`_Batch`.
+Everything that decides is pure and lives in `domain`; nothing that counts is kept between steps (see `kept`), so a step
+that is repeated (after a crash, a lost reply, a takeover) comes to the same result. Read :meth:`ChatStep.__call__`,
+then :class:`_Batch`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from services.chat_routing.domain.operators import OperatorPresence
+from services.chat_routing.kept import Engaged, Kept
 from services.chat_routing.metrics import Metrics
 from services.chat_routing.roster import Known, Roster, unpack_operator
-from services.chat_routing.site_work import Sites, SiteWork, refused
+from services.chat_routing.site_work import Loaded, Sites, SiteWork, refused, unpack_engagement
 from services.chat_routing.timers import Due
 from shared.contracts.chat import ChatOutcome, Command, PresenceFacts
-from shared.contracts.sites import Site, SiteSettings
+from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import (
     ChatOutcomes,
     CmdEntry,
@@ -29,7 +32,7 @@ from shared.contracts.streams import (
     encode,
 )
 from shared.domain.partitions import Partition
-from shared.storage.engagements import EngagementStore, OperatorKey, StoredSite
+from shared.storage.engagements import EngagementStore, OperatorKey, StoredSite, put_mark
 from shared.storage.owner import BATCH, Changes, Inputs
 from shared.storage.writes import Write
 
@@ -47,6 +50,7 @@ class ChatStep:
         self._store = store
         self._sites = sites
         self._metrics = metrics
+        self._kept = Kept()
 
     async def __call__(self, partition: Partition, inputs: Inputs) -> Changes:
         """The changes that this batch asks for."""
@@ -57,16 +61,18 @@ class ChatStep:
         for entry in entries:
             batch.take(entry)
         batch.elapse(due)
-        changes = batch.changes()
+        changes, engaged = batch.changes()
+        mark = self._kept.next_mark()
+        changes.writes.append(put_mark(partition, mark))
+        remember = self._kept.promise(partition, mark, engaged)
         if backlog:
             changes.timers.update({m: inputs.now_ms + RECHECK_MS for m in inputs.due if m not in changes.timers})
-        return Changes(
-            writes=changes.writes,
-            timers=changes.timers,
-            log=changes.log,
-            chat=changes.chat,
-            on_committed=lambda: self._metrics.committed(entries, len(inputs.due), batch.outcomes),
-        )
+
+        def committed() -> None:
+            remember()
+            self._metrics.committed(entries, len(inputs.due), batch.outcomes)
+
+        return replace(changes, on_committed=committed)
 
     async def _load(self, partition: Partition, inputs: Inputs, entries: list[CmdEntry], due: Due) -> _Batch:
         through = {gateway: await self._store.connected_through(partition, gateway) for gateway in due.gateways}
@@ -77,13 +83,28 @@ class ChatStep:
         wanted = _wanted(entries, due, through)
         if any(self._sites.site(site) is None for site in wanted):
             await self._sites.catch_up()  # a gateway may know a new site a moment before us
-        stored = await self._store.sites(partition, wanted)
+        kept = self._kept.of(partition, await self._store.mark(partition))
+        stored = await self._store.sites(partition, wanted, kept)
         operators = {
             (site, operator): unpack_operator(value)
             for site, values in stored.items()
             for operator, value in values.operators.items()
         }
-        return _Batch(partition, inputs, self._sites, stored, Known(operators, signs, through))
+        loaded = [
+            Loaded(
+                site,
+                values,
+                kept[key] if key in kept else _unpacked(values),
+                {operator: operators[key, operator] for operator in values.operators},
+            )
+            for key, values in stored.items()
+            if (site := self._sites.site(key)) is not None and not site.disabled
+        ]
+        return _Batch(partition, inputs, self._sites, loaded, Known(operators, signs, through))
+
+
+def _unpacked(stored: StoredSite) -> Engaged:
+    return {visitor: unpack_engagement(value) for visitor, value in (stored.engaged or {}).items()}
 
 
 def _wanted(entries: Iterable[CmdEntry], due: Due, through: dict[str, list[OperatorKey]]) -> dict[str, set[str]]:
@@ -108,7 +129,7 @@ class _Batch:
     """The working set of one step: operators of all sites, and each site's chats. `outcomes` are told in order."""
 
     def __init__(
-        self, partition: Partition, inputs: Inputs, sites: Sites, stored: dict[str, StoredSite], known: Known
+        self, partition: Partition, inputs: Inputs, sites: Sites, loaded: Iterable[Loaded], known: Known
     ) -> None:
         self.outcomes: list[Outcome] = []
         self._sites = sites
@@ -122,35 +143,19 @@ class _Batch:
             on_change=self._operator_changed,
         )
         self._works: dict[str, SiteWork] = {}
-        for key, values in stored.items():
-            site = self._site(key)
-            if site is not None:
-                there = {operator: known.operators[key, operator] for operator in values.operators}
-                self._works[key] = self._work(partition, inputs, site, values, there)
+        for one in loaded:
+            self._works[one.site.site] = self._work(partition, inputs, one)
 
-    def _work(
-        self,
-        partition: Partition,
-        inputs: Inputs,
-        site: Site,
-        stored: StoredSite,
-        operators: dict[str, OperatorPresence],
-    ) -> SiteWork:
+    def _work(self, partition: Partition, inputs: Inputs, loaded: Loaded) -> SiteWork:
         return SiteWork(
             partition,
-            site,
-            stored,
-            operators,
+            loaded,
             self._sites,
             now_ms=inputs.now_ms,
             resumed_at_ms=inputs.resumed_at_ms,
             tell=self.outcomes.append,
-            set_away=lambda operator: self._roster.took_away((site.site, operator)),
+            set_away=lambda operator: self._roster.took_away((loaded.site.site, operator)),
         )
-
-    def _site(self, key: str) -> Site | None:
-        site = self._sites.site(key)
-        return None if site is None or site.disabled else site
 
     def _settings(self, key: str) -> SiteSettings:
         site = self._sites.site(key)
@@ -189,13 +194,15 @@ class _Batch:
             if site in self._works:
                 self._works[site].elapse(visitor)
 
-    def changes(self) -> Changes:
-        """All that the batch came to."""
+    def changes(self) -> tuple[Changes, dict[str, Engaged]]:
+        """All that the batch came to, and who is engaged on each of its sites."""
+        engaged: dict[str, Engaged] = {}
         writes: list[Write] = []
         timers: dict[bytes, int | None] = {}
         rows: list[bytes] = []
         for site, work in self._works.items():
             done = work.finish()
+            engaged[site] = done.engaged
             writes += done.writes
             timers |= done.timers
             if done.changes:
@@ -206,7 +213,7 @@ class _Batch:
                 )
         writes += self._roster.writes()
         timers |= self._roster.timers
-        return Changes(writes=writes, timers=timers, log=rows, chat=_payloads(self.outcomes))
+        return Changes(writes=writes, timers=timers, log=rows, chat=_payloads(self.outcomes)), engaged
 
 
 def _payloads(outcomes: list[Outcome]) -> list[bytes]:

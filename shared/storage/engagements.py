@@ -14,19 +14,23 @@ from shared.domain.partitions import Partition
 from shared.storage import keys
 from shared.storage.clients import Clients
 from shared.storage.visitors import pairs
-from shared.storage.writes import Argument, Write, delete, hdel, hset, pexpire, xadd
+from shared.storage.writes import Argument, Write, delete, hdel, hset, pexpire, set_value, xadd
 
 OperatorKey = tuple[str, str]  # site, operator
+SERVICE = "chat_routing"  # names the checkpoint, leases, timers and mark: changing it would begin anew
 PICKUPS_FIELD = b"pickups"
 _READS_PER_SITE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSite:
-    """One site's values, packed. `visitors` are presence's; `touched` engagements that are not engaged."""
+    """One site's values, packed. `visitors` are presence's; `touched` engagements that are not engaged.
+
+    `engaged` is None where it was not asked for.
+    """
 
     operators: dict[str, bytes] = field(default_factory=dict)
-    engaged: dict[str, bytes] = field(default_factory=dict)
+    engaged: dict[str, bytes] | None = None
     touched: dict[str, bytes] = field(default_factory=dict)
     visitors: dict[str, bytes] = field(default_factory=dict)
     seq: int = 0
@@ -39,15 +43,22 @@ class EngagementStore:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
 
-    async def sites(self, partition: Partition, wanted: Mapping[str, Collection[str]]) -> dict[str, StoredSite]:
-        """Each site with all its operators and engaged visitors, and with these visitors of it."""
+    async def mark(self, partition: Partition) -> str:
+        """The mark of the partition's last commit; empty if there is none."""
+        value = await self._clients.call("GET", keys.commit_mark(SERVICE, partition))
+        return value.decode() if value else ""
+
+    async def sites(
+        self, partition: Partition, wanted: Mapping[str, Collection[str]], kept: Collection[str]
+    ) -> dict[str, StoredSite]:
+        """Each site with its operators, these visitors of it and, except for the sites in `kept`, all engaged ones."""
         commands: list[tuple[str | bytes, ...]] = []
         names = {site: list(visitors) for site, visitors in wanted.items()}
         for site, visitors in names.items():
             some = visitors or [""]  # HMGET wants at least one field
             commands += [
                 ("HGETALL", keys.operators(partition, site)),
-                ("HGETALL", keys.engaged(partition, site)),
+                ("HLEN" if site in kept else "HGETALL", keys.engaged(partition, site)),
                 ("HMGET", keys.unengaged(partition, site), *some),
                 ("HMGET", keys.visitors(partition, site), *some),
                 ("HMGET", keys.engagement_meta(partition, site), SEQ_FIELD, PICKUPS_FIELD),
@@ -58,7 +69,7 @@ class EngagementStore:
             operators, engaged, touched, rows, meta = answers[index * _READS_PER_SITE :][:_READS_PER_SITE]
             found[site] = StoredSite(
                 {name.decode(): value for name, value in pairs(operators)},
-                {name.decode(): value for name, value in pairs(engaged)},
+                None if site in kept else {name.decode(): value for name, value in pairs(engaged)},
                 _present(visitors, touched),
                 _present(visitors, rows),
                 int(meta[0] or 0),
@@ -126,6 +137,11 @@ def add_lines(partition: Partition, chat: str, lines: Iterable[tuple[int, bytes]
     """Append to a transcript; the entry's id is the line's seq. It is kept for `ttl_ms` from its last line on."""
     key = keys.transcript(partition, chat)
     return [*(xadd(key, packed, entry_id=f"{seq}-0") for seq, packed in lines), pexpire(key, ttl_ms)]
+
+
+def put_mark(partition: Partition, mark: str) -> Write:
+    """Store the mark of this commit."""
+    return set_value(keys.commit_mark(SERVICE, partition), mark.encode())
 
 
 def put_gateway(partition: Partition, gateway: str, sign_ms: int) -> list[Write]:

@@ -105,6 +105,11 @@ def operators(partition: Partition, site: str) -> str:
     return f"o:{{{partition.tag}}}:{site}"
 
 
+def commit_mark(service: str, partition: Partition) -> str:
+    """String: the mark of the last commit, by which an owner knows whether what it remembers is still so."""
+    return f"cm:{{{partition.tag}}}:{service}"
+
+
 def gateways(partition: Partition) -> str:
     """Hash: gateway -> ms of its last sign of life. Chat-routing."""
     return f"gw:{{{partition.tag}}}"

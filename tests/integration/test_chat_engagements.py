@@ -298,3 +298,12 @@ async def test_new_skill_of_an_operator_acts_at_once(shop):
 
 async def offered(shop: Shop, operator: str) -> bool:
     return any(isinstance(e, OfferMade) and e.operator == operator for e in await shop.outcomes())
+
+
+async def test_what_is_kept_in_memory_counts_only_while_nobody_else_has_committed(shop):
+    await chatting(shop)
+    assert (await shop.v("SendMessage", V1, text="One")).code is None
+    await shop.clients.call("DEL", keys.engaged(HERE, SITE), keys.engagements(HERE, SITE))
+    await shop.clients.call("SET", keys.commit_mark("chat_routing", HERE), "somebody-else:1")
+    assert (await shop.v("SendMessage", V1, text="Two")).code == "not_in_chat"
+    await shop.clients.call("DEL", keys.stream("log", HERE), keys.engagement_meta(HERE, SITE))

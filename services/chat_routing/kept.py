@@ -1,0 +1,64 @@
+"""Engagements kept in memory from one step to the next, so that one message does not load a site's thousand chats.
+
+Nothing rests on it: every commit of a partition writes a mark of its own, and what is kept counts only while the mark
+in Redis is the one of our last commit that we know to be done. Another owner, a lost reply or a Redis that lost data
+changes the mark or takes it away, and everything is read anew. Read :meth:`Kept.of`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from services.chat_routing.domain.engagement import Engagement
+from shared.domain.partitions import Partition
+
+MAX_ENGAGEMENTS = 50_000  # of all sites and partitions: some 100 MB; beyond it the sites used longest ago are dropped
+
+Engaged = Mapping[str, Engagement]
+
+
+@dataclass(slots=True)
+class _Partition:
+    mark: str
+    sites: dict[str, Engaged] = field(default_factory=dict)
+
+
+class Kept:
+    """What this process knows of the partitions that it owns."""
+
+    def __init__(self) -> None:
+        self._partitions: OrderedDict[int, _Partition] = OrderedDict()
+        self._nonce = secrets.token_hex(8)
+        self._commits = 0
+
+    def of(self, partition: Partition, mark: str) -> Mapping[str, Engaged]:
+        """The engaged visitors by site as of `mark`, the one in Redis now; empty if we cannot vouch for it."""
+        known = self._partitions.get(partition.index)
+        if known is None or not mark or known.mark != mark:
+            self._partitions.pop(partition.index, None)
+            return {}
+        self._partitions.move_to_end(partition.index)
+        return known.sites
+
+    def next_mark(self) -> str:
+        """The mark of a commit that is about to be made; no two are alike."""
+        self._commits += 1
+        return f"{self._nonce}:{self._commits}"
+
+    def promise(self, partition: Partition, mark: str, sites: Mapping[str, Engaged]) -> Callable[[], None]:
+        """What to call once the commit with `mark` is done: these sites were worked on, the others are as before."""
+
+        def done() -> None:
+            before = self._partitions.pop(partition.index, None)
+            kept = {**before.sites, **sites} if before is not None else dict(sites)
+            self._partitions[partition.index] = _Partition(mark, {site: e for site, e in kept.items() if e})
+            while len(self._partitions) > 1 and self._size() > MAX_ENGAGEMENTS:
+                self._partitions.popitem(last=False)
+
+        return done
+
+    def _size(self) -> int:
+        return sum(len(engaged) for known in self._partitions.values() for engaged in known.sites.values())
