@@ -12,7 +12,13 @@ import type { Site, ViewOpen } from "../src/wire";
 import { COLLEAGUES, ME, Simulation } from "./simulation";
 import { SimulatedView } from "./view";
 
-const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2" };
+const TYPES: Record<string, string> = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".woff2": "font/woff2",
+};
 export const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const COOKIE = "foyer_session";
@@ -38,7 +44,12 @@ export class FakeGateway {
   constructor(private readonly options: FakeOptions) {
     this.simulations = [new Simulation("s_9f8e7d6c", options.visitors), new Simulation("s_00000001", 0)];
     this.http = createServer((request, response) => void this.serve(request, response));
-    this.io = new Server(this.http, { path: "/socket.io-msgpack/", parser, transports: ["websocket"], serveClient: false });
+    this.io = new Server(this.http, {
+      path: "/socket.io-msgpack/",
+      parser,
+      transports: ["websocket"],
+      serveClient: false,
+    });
     this.io.use((socket, next) => {
       const { token } = socket.handshake.auth as { token?: unknown };
       next(token === TOKEN ? undefined : Object.assign(new Error("refused"), { data: { code: "unauthorized" } }));
@@ -69,7 +80,8 @@ export class FakeGateway {
   }
 
   check(): void {
-    for (const [socket, views] of this.views) for (const view of views.values()) socket.emit("view:check", view.check());
+    for (const [socket, views] of this.views)
+      for (const view of views.values()) socket.emit("view:check", view.check());
   }
 
   private simulation(site: string): Simulation | undefined {
@@ -86,14 +98,30 @@ export class FakeGateway {
     socket.on("disconnect", () => this.views.delete(socket));
     socket.emit("ready", { operator: { ...ME, state: "online" }, sites: SITES, server_time: Date.now() });
     for (const { id, name } of COLLEAGUES) {
-      socket.emit("operator:changed", { operator: id, name, state: id === "o_tom" ? "away" : "online", chats: 2, sites: SITES.map(({ site }) => site) });
+      socket.emit("operator:changed", {
+        operator: id,
+        name,
+        state: id === "o_tom" ? "away" : "online",
+        chats: 2,
+        sites: SITES.map(({ site }) => site),
+      });
     }
-    socket.onAny((event: string, payload: ViewOpen & { visitor: string; state: string; before?: string }, ack?: (answer: object) => void) => {
-      ack?.(this.answer(views, event, payload));
-    });
+    socket.onAny(
+      (
+        event: string,
+        payload: ViewOpen & { visitor: string; state: string; before?: string },
+        ack?: (answer: object) => void,
+      ) => {
+        ack?.(this.answer(views, event, payload));
+      },
+    );
   }
 
-  private answer(views: Map<string, SimulatedView>, event: string, payload: ViewOpen & { visitor: string; state: string; before?: string }): object {
+  private answer(
+    views: Map<string, SimulatedView>,
+    event: string,
+    payload: ViewOpen & { visitor: string; state: string; before?: string },
+  ): object {
     const refuse = (code: string) => ({ ok: false, error: { code, message: "" } });
     const row = this.simulation(payload.site)?.rows.get(payload.visitor);
     switch (event) {
@@ -117,9 +145,13 @@ export class FakeGateway {
       case "visitor:get":
         return row ? { ok: true, row } : refuse("not_found");
       case "visitor:navigation":
-        return row ? { ok: true, pages: this.simulation(payload.site)?.navigation.get(payload.visitor) ?? [] } : refuse("not_found");
+        return row
+          ? { ok: true, pages: this.simulation(payload.site)?.navigation.get(payload.visitor) ?? [] }
+          : refuse("not_found");
       case "visitor:history":
-        return row ? { ok: true, ...this.simulation(payload.site)?.visits(row, Number(payload.before ?? 0)) } : refuse("not_found");
+        return row
+          ? { ok: true, ...this.simulation(payload.site)?.visits(row, Number(payload.before ?? 0)) }
+          : refuse("not_found");
       default:
         return refuse("unknown_event");
     }
@@ -195,5 +227,7 @@ function me(request: IncomingMessage, response: ServerResponse): void {
 
 function json(response: ServerResponse, status: number, body: object): void {
   const type = status >= 400 ? "application/problem+json" : "application/json";
-  response.writeHead(status, { "Content-Type": type, "Cache-Control": "no-store" }).end(status === 204 ? undefined : JSON.stringify(body));
+  response
+    .writeHead(status, { "Content-Type": type, "Cache-Control": "no-store" })
+    .end(status === 204 ? undefined : JSON.stringify(body));
 }

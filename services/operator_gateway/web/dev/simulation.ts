@@ -1,7 +1,27 @@
 /** Invented visitors that move, wait, chat and leave: enough to see the console at work without the services. */
 import type { Activity, NavigationPage, OperatorRef, Row, Status, Visit } from "../src/wire";
 
-const COUNTRIES = ["DE", "FR", "US", "GB", "NL", "AT", "CH", "ES", "IT", "PL", "SE", "JP", "BR", "IN", "CA", "AU", "TR", "IL", ""];
+const COUNTRIES = [
+  "DE",
+  "FR",
+  "US",
+  "GB",
+  "NL",
+  "AT",
+  "CH",
+  "ES",
+  "IT",
+  "PL",
+  "SE",
+  "JP",
+  "BR",
+  "IN",
+  "CA",
+  "AU",
+  "TR",
+  "IL",
+  "",
+];
 const SKILLS = ["sales", "billing", "german"];
 const PAGES: [string, string][] = [
   ["/", "Northwind Outdoor: tents, boots and everything between"],
@@ -11,10 +31,23 @@ const PAGES: [string, string][] = [
   ["/cart", "Your cart"],
   ["/checkout/payment", "Payment"],
   ["/help/returns", "Returns and refunds"],
-  ["/blog/how-to-choose-a-sleeping-bag-for-three-seasons", "How to choose a sleeping bag for three seasons, and why the label is not enough"],
+  [
+    "/blog/how-to-choose-a-sleeping-bag-for-three-seasons",
+    "How to choose a sleeping bag for three seasons, and why the label is not enough",
+  ],
   ["/stores", "Our stores"],
 ];
-const NAMES = ["Lena Vogt", "Marek", "A. Tanaka", "משה לוי", "Zoë", "José María", "Олена", "\u202Eevil.example", "<b>Bobby</b>"];
+const NAMES = [
+  "Lena Vogt",
+  "Marek",
+  "A. Tanaka",
+  "משה לוי",
+  "Zoë",
+  "José María",
+  "Олена",
+  "\u202Eevil.example",
+  "<b>Bobby</b>",
+];
 const OPERATORS: OperatorRef[] = [
   { id: "o_ines", name: "Inès Durand" },
   { id: "o_tom", name: "Tom Baker" },
@@ -35,7 +68,8 @@ export class Simulation {
     private readonly wanted: number,
   ) {
     for (let i = 0; i < wanted; i++) this.arrive(Math.random() * 45 * 60_000);
-    for (const row of this.rows.values()) if (chance(0.22)) this.engage(row, pick(["requested", "chatting", "invited", "chat_end", "chatting"]));
+    for (const row of this.rows.values())
+      if (chance(0.22)) this.engage(row, pick(["requested", "chatting", "invited", "chat_end", "chatting"]));
   }
 
   /** One moment: about `share` of the visitors do something. */
@@ -79,19 +113,31 @@ export class Simulation {
       visit_started_at: started,
       page: { url: `https://www.northwind.example${path}`, title },
       pages: 1,
-      device: { browser: pick(["Chrome 141", "Firefox 143", "Safari 19"]), os: pick(["Windows", "macOS", "Android", "iOS"]), kind: "desktop" },
+      device: {
+        browser: pick(["Chrome 141", "Firefox 143", "Safari 19"]),
+        os: pick(["Windows", "macOS", "Android", "iOS"]),
+        kind: "desktop",
+      },
       lang: pick(["de", "en-US", "fr", "ja"]),
-      ...(chance(0.6) ? { referrer: pick(["https://www.google.com/", "https://news.example/best-tents-2026", "javascript:alert(1)"]) } : {}),
+      ...(chance(0.6)
+        ? { referrer: pick(["https://www.google.com/", "https://news.example/best-tents-2026", "javascript:alert(1)"]) }
+        : {}),
     };
     this.rows.set(visitor, row);
-    this.navigation.set(visitor, [{ page: crypto.randomUUID(), url: row.page?.url ?? "", title, started_at: started, engaged_ms: 0, current: true }]);
+    this.navigation.set(visitor, [
+      { page: crypto.randomUUID(), url: row.page?.url ?? "", title, started_at: started, engaged_ms: 0, current: true },
+    ]);
   }
 
   private browse(row: Row): void {
     const [path, title] = pick(PAGES);
     const page = { url: `https://www.northwind.example${path}`, title };
     this.change(row, { page, pages: row.pages + 1, activity: "active" });
-    const pages = (this.navigation.get(row.visitor) ?? []).map((one) => ({ ...one, current: false, engaged_ms: one.current ? Date.now() - one.started_at : one.engaged_ms }));
+    const pages = (this.navigation.get(row.visitor) ?? []).map((one) => ({
+      ...one,
+      current: false,
+      engaged_ms: one.current ? Date.now() - one.started_at : one.engaged_ms,
+    }));
     pages.push({ page: crypto.randomUUID(), ...page, started_at: Date.now(), engaged_ms: 0, current: true });
     this.navigation.set(row.visitor, pages.slice(-200));
   }
@@ -116,7 +162,15 @@ export class Simulation {
   engage(row: Row, status: Status, by?: OperatorRef): void {
     const now = Date.now();
     const one = row.operators[0] ?? by ?? pick([...OPERATORS, ME]);
-    const operators = { conference: [one, OPERATORS[0] === one ? ME : pick(OPERATORS)], navigating: [], requested: [], redirected: [], chat_denied: [], kicked: [], chat_end: [] } as Partial<Record<Status, OperatorRef[]>>;
+    const operators = {
+      conference: [one, OPERATORS[0] === one ? ME : pick(OPERATORS)],
+      navigating: [],
+      requested: [],
+      redirected: [],
+      chat_denied: [],
+      kicked: [],
+      chat_end: [],
+    } as Partial<Record<Status, OperatorRef[]>>;
     this.change(row, {
       status,
       operators: operators[status] ?? [one],
@@ -137,7 +191,13 @@ export class Simulation {
     const left = Math.max(0, row.visits - 1 - before);
     const visits = Array.from({ length: Math.min(3, left) }, (_, i): Visit => {
       const started = row.visit_started_at - (before + i + 1) * 86_400_000 * 1.7;
-      const views = PAGES.slice(0, 2 + ((row.number + i) % 5)).map(([path, title], n) => ({ page: `${row.visitor}-${before + i}-${n}`, url: `https://www.northwind.example${path}`, title, started_at: started + n * 48_000, engaged_ms: 31_000 + n * 4_000 }));
+      const views = PAGES.slice(0, 2 + ((row.number + i) % 5)).map(([path, title], n) => ({
+        page: `${row.visitor}-${before + i}-${n}`,
+        url: `https://www.northwind.example${path}`,
+        title,
+        started_at: started + n * 48_000,
+        engaged_ms: 31_000 + n * 4_000,
+      }));
       return {
         visit: `${row.visitor}-${before + i}`,
         started_at: started,

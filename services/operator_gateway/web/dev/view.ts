@@ -1,6 +1,14 @@
 /** One view on the simulation, the way a gateway answers it; simple and slow, which is enough for development. */
 import { checksumOf } from "../src/view/window";
-import { STATUSES, type Filter, type Row, type ViewCheck, type ViewDelta, type ViewOpen, type ViewState } from "../src/wire";
+import {
+  STATUSES,
+  type Filter,
+  type Row,
+  type ViewCheck,
+  type ViewDelta,
+  type ViewOpen,
+  type ViewState,
+} from "../src/wire";
 
 type Key = string | number;
 
@@ -9,7 +17,10 @@ function keyOf(row: Row, by: ViewOpen["sort"]["by"]): Key {
     case "returning":
       return Number(row.returning);
     case "operator":
-      return row.operators.map(({ name }) => name).join(", ").toLowerCase();
+      return row.operators
+        .map(({ name }) => name)
+        .join(", ")
+        .toLowerCase();
     case "chat_time":
       return row.engaged_at ? (row.ended_at ?? Date.now()) - row.engaged_at : -1;
     case "wait_time":
@@ -57,7 +68,10 @@ export class SimulatedView {
     const turn = sort.dir === "asc" ? 1 : -1;
     list.sort((a, b) => {
       const [one, other] = [keyOf(a, sort.by), keyOf(b, sort.by)];
-      const order = typeof one === "number" && typeof other === "number" ? one - other : natural.compare(String(one), String(other));
+      const order =
+        typeof one === "number" && typeof other === "number"
+          ? one - other
+          : natural.compare(String(one), String(other));
       return turn * order || a.number - b.number;
     });
     return { list, counts };
@@ -88,7 +102,15 @@ export class SimulatedView {
     this.shown = after;
     this.total = list.length;
     this.seq += 1;
-    return { view: this.wish.view, epoch: "1", prev: this.seq - 1, seq: this.seq, total: list.length, counts, ...delta };
+    return {
+      view: this.wish.view,
+      epoch: "1",
+      prev: this.seq - 1,
+      seq: this.seq,
+      total: list.length,
+      counts,
+      ...delta,
+    };
   }
 
   check(): ViewCheck {

@@ -3,6 +3,8 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/list.css";
+import "./styles/grid.css";
+import "./styles/toolbar.css";
 import "./styles/panels.css";
 import "./styles/login.css";
 import { StrictMode } from "react";

@@ -77,7 +77,9 @@ describe("the toolbar", () => {
 
   test("an own offer can be withdrawn", () => {
     expect(verdict("invite", { status: "invited", operators: mine })).toMatchObject({ command: "chat:withdraw" });
-    expect(verdict("forward", { status: "forwarded", operators: mine })).toMatchObject({ command: "chat:withdraw_forward" });
+    expect(verdict("forward", { status: "forwarded", operators: mine })).toMatchObject({
+      command: "chat:withdraw_forward",
+    });
   });
 
   test("every status gives every action a verdict", () => {

@@ -73,7 +73,9 @@ const eventually = (check: () => void): Promise<void> => vi.waitFor(check, { tim
 
 /** The sockets under the server's connections, to be closed as a network or a gateway would. */
 function sockets(): WebSocket[] {
-  return [...gateway.io.of("/").sockets.values()].map(({ conn }) => (conn.transport as unknown as { socket: WebSocket }).socket);
+  return [...gateway.io.of("/").sockets.values()].map(
+    ({ conn }) => (conn.transport as unknown as { socket: WebSocket }).socket,
+  );
 }
 
 async function equalToGateway(seen: Seen): Promise<void> {
@@ -88,18 +90,26 @@ async function equalToGateway(seen: Seen): Promise<void> {
   });
 }
 
-const BY_NUMBER = { site: "s_9f8e7d6c", sort: { by: "visit_started_at" as const, dir: "asc" as const }, filter: {}, offset: 0, limit: 50 };
+const BY_NUMBER = {
+  site: "s_9f8e7d6c",
+  sort: { by: "visit_started_at" as const, dir: "asc" as const },
+  filter: {},
+  offset: 0,
+  limit: 50,
+};
 
 test("a view stays equal through deltas and a cut connection", async () => {
   // All began at the same time, so the order is the order of the numbers.
-  for (const row of gateway.simulations[0]?.rows.values() ?? []) gateway.simulations[0]?.change(row, { visit_started_at: 1 });
+  for (const row of gateway.simulations[0]?.rows.values() ?? [])
+    gateway.simulations[0]?.change(row, { visit_started_at: 1 });
   const seen = connect();
   seen.view.show(BY_NUMBER);
   await eventually(() => expect(seen.view.current().window?.rows).toHaveLength(50));
   expect(seen.names[0]).toBe("ready");
   for (let i = 0; i < 20; i++) gateway.tick();
   await eventually(() => expect(seen.names.filter((name) => name === "view:delta").length).toBeGreaterThan(10));
-  for (const row of gateway.simulations[0]?.rows.values() ?? []) gateway.simulations[0]?.change(row, { visit_started_at: 1 });
+  for (const row of gateway.simulations[0]?.rows.values() ?? [])
+    gateway.simulations[0]?.change(row, { visit_started_at: 1 });
   sockets().forEach((socket) => socket.terminate());
   await eventually(() => expect(seen.story).toContain("disconnected"));
   await eventually(() => expect(seen.story.filter((one) => one === "connected")).toHaveLength(2));
@@ -133,7 +143,10 @@ test("a request without a connection is answered at once", () => {
 test("an event that the gateway does not know is answered with its code", async () => {
   const seen = connect();
   await eventually(() => expect(seen.story).toEqual(["connected"]));
-  expect(await seen.connection.ask("chat:invite", {})).toEqual({ ok: false, error: { code: "unknown_event", message: "" } });
+  expect(await seen.connection.ask("chat:invite", {})).toEqual({
+    ok: false,
+    error: { code: "unknown_event", message: "" },
+  });
 });
 
 test("a gateway that is not there is unreachable until it comes", async () => {

@@ -32,13 +32,20 @@ describe("countries", () => {
 });
 
 test("the snippet names collector and site", () => {
-  expect(embedSnippet("https://c.example/", "s_1")).toBe('<script async src="https://c.example/t/v1.js" data-site="s_1"></script>');
+  expect(embedSnippet("https://c.example/", "s_1")).toBe(
+    '<script async src="https://c.example/t/v1.js" data-site="s_1"></script>',
+  );
 });
 
 describe("commands", () => {
   const row = makeRow("v1", { chat: "c_1" });
   test("about a visitor name the visitor, those about a chat the chat", () => {
-    expect(payloadOf("chat:invite", row, "s_1", { text: "Hi" }, "i")).toEqual({ site: "s_1", visitor: "v1", text: "Hi", id: "i" });
+    expect(payloadOf("chat:invite", row, "s_1", { text: "Hi" }, "i")).toEqual({
+      site: "s_1",
+      visitor: "v1",
+      text: "Hi",
+      id: "i",
+    });
     expect(payloadOf("chat:end", row, "s_1", {}, "i")).toEqual({ chat: "c_1", id: "i" });
     expect(payloadOf("chat:open", row, "s_1", {}, "i")).toEqual({ chat: "c_1" });
   });
@@ -50,7 +57,10 @@ describe("commands", () => {
     };
     expect(fieldsOf("invite", form({ text: "  " }))).toEqual({});
     expect(fieldsOf("kick", form({ reason: " spam " }))).toEqual({ reason: "spam" });
-    expect(fieldsOf("forward", form({ to: "skill billing", note: "x" }))).toEqual({ to: { skill: "billing" }, note: "x" });
+    expect(fieldsOf("forward", form({ to: "skill billing", note: "x" }))).toEqual({
+      to: { skill: "billing" },
+      note: "x",
+    });
     expect(fieldsOf("forward", form({ to: "operator o_1", note: "" }))).toEqual({ to: { operator: "o_1" } });
     expect(fieldsOf("conference", form({ to: "operator o_1" }))).toEqual({ operator: "o_1" });
   });

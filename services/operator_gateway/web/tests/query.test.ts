@@ -7,14 +7,20 @@ import { targetIndex } from "../src/list/useGridKeys";
 describe("the window over the list", () => {
   test("always covers what is in sight, within the gateway's limit", () => {
     fc.assert(
-      fc.property(fc.nat(100_000), fc.integer({ min: 1, max: 60 }), fc.nat(5_000), fc.integer({ min: 1, max: 200 }), (top, seen, offset, limit) => {
-        const total = top + seen;
-        const next = windowFor(top, top + seen - 1, total, { offset, limit });
-        expect(next.limit).toBeLessThanOrEqual(200);
-        expect(next.offset).toBeGreaterThanOrEqual(0);
-        expect(next.offset).toBeLessThanOrEqual(top);
-        expect(next.offset + next.limit).toBeGreaterThanOrEqual(top + seen);
-      }),
+      fc.property(
+        fc.nat(100_000),
+        fc.integer({ min: 1, max: 60 }),
+        fc.nat(5_000),
+        fc.integer({ min: 1, max: 200 }),
+        (top, seen, offset, limit) => {
+          const total = top + seen;
+          const next = windowFor(top, top + seen - 1, total, { offset, limit });
+          expect(next.limit).toBeLessThanOrEqual(200);
+          expect(next.offset).toBeGreaterThanOrEqual(0);
+          expect(next.offset).toBeLessThanOrEqual(top);
+          expect(next.offset + next.limit).toBeGreaterThanOrEqual(top + seen);
+        },
+      ),
     );
   });
 
@@ -75,7 +81,12 @@ test("an empty list has no row to go to", () => expect(targetIndex("Home", null,
 
 describe("remembered preferences", () => {
   test("are taken as far as they are sound", () => {
-    const text = JSON.stringify({ density: "compact", hidden: ["pages", "nickname", "x"], sort: { by: "x", dir: "asc" }, sideWidth: 9e9 });
+    const text = JSON.stringify({
+      density: "compact",
+      hidden: ["pages", "nickname", "x"],
+      sort: { by: "x", dir: "asc" },
+      sideWidth: 9e9,
+    });
     expect(readPreferences(text, "dark")).toEqual({
       theme: "dark",
       density: "compact",

@@ -4,7 +4,10 @@ import { ApiError, type Api } from "../src/net/api";
 
 const operator = { id: "o_1", name: "Dana" };
 const me = { operator, csrf: "c", collector_url: "https://c.example" };
-const refuse = (status: number, code = "x") => () => Promise.reject(new ApiError(code, status, null));
+const refuse =
+  (status: number, code = "x") =>
+  () =>
+    Promise.reject(new ApiError(code, status, null));
 
 function fake(change: Partial<Api> = {}): Api {
   return {

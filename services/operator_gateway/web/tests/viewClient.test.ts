@@ -213,7 +213,10 @@ describe("a live view", () => {
     model.list.push(makeRow("later"));
     model.flush(false);
     expect(model.asked.map(({ event }) => event)).toEqual(["view:sync"]);
-    expect(model.asked[0]?.payload.have).toEqual([["v0", 1], ["v1", 1]]);
+    expect(model.asked[0]?.payload.have).toEqual([
+      ["v0", 1],
+      ["v1", 1],
+    ]);
   });
 
   test("a wrong checksum at the right sequence asks for the difference", () => {
@@ -250,7 +253,15 @@ describe("a live view", () => {
   test("after a reconnect the view is opened with the versions it shows", () => {
     const model = liveModel(2);
     model.reconnect();
-    expect(model.asked[0]).toMatchObject({ event: "view:open", payload: { have: [["v0", 1], ["v1", 1]] } });
+    expect(model.asked[0]).toMatchObject({
+      event: "view:open",
+      payload: {
+        have: [
+          ["v0", 1],
+          ["v1", 1],
+        ],
+      },
+    });
     expect(model.client.current().window?.rows).toHaveLength(2);
   });
 

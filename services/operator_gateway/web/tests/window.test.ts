@@ -5,7 +5,15 @@ import { applyDelta, checksumOf, fromState, type ViewWindow } from "../src/view/
 import type { Row, ViewDelta } from "../src/wire";
 import { makeRow } from "./rows";
 
-const windowOf = (rows: Row[], seq = 7): ViewWindow => ({ epoch: "e", seq, offset: 0, total: rows.length, counts: {}, rows, loading: false });
+const windowOf = (rows: Row[], seq = 7): ViewWindow => ({
+  epoch: "e",
+  seq,
+  offset: 0,
+  total: rows.length,
+  counts: {},
+  rows,
+  loading: false,
+});
 const delta = (change: Partial<ViewDelta>): ViewDelta => ({ view: "v", epoch: "e", prev: 7, seq: 8, ...change });
 const ids = (window: ViewWindow): string[] => window.rows.map((row) => row.visitor);
 
@@ -37,7 +45,9 @@ function difference(before: Row[], after: Row[]): Partial<ViewDelta> {
 
 const listOf = fc
   .uniqueArray(fc.nat({ max: 60 }), { maxLength: 40 })
-  .chain((names) => fc.tuple(fc.constant(names), fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 40, maxLength: 40 })))
+  .chain((names) =>
+    fc.tuple(fc.constant(names), fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 40, maxLength: 40 })),
+  )
   .map(([names, versions]) =>
     names.map((name, i) => makeRow(`v${name}`, { version: versions[i] ?? 1, pages: versions[i] ?? 1 })),
   );

@@ -64,7 +64,10 @@ export function AccountMenu() {
               <Info size={15} aria-hidden="true" />
               {t("header.about")}
             </Item>
-            <Item className="menu-item" onSelect={() => void logout().catch(() => toast("error", t("header.logout_failed"), t("start.away")))}>
+            <Item
+              className="menu-item"
+              onSelect={() => void logout().catch(() => toast("error", t("header.logout_failed"), t("start.away")))}
+            >
               <LogOut size={15} aria-hidden="true" />
               {t("header.logout")}
             </Item>
@@ -79,5 +82,10 @@ export function AccountMenu() {
 function initials(name: string): string {
   const words = name.trim().split(/\s+/).filter(Boolean);
   const picked = words.length > 1 ? [words[0], words.at(-1)] : words;
-  return picked.map((word = "") => String.fromCodePoint(word.codePointAt(0) ?? 0x3f)).join("").toUpperCase() || "?";
+  return (
+    picked
+      .map((word = "") => String.fromCodePoint(word.codePointAt(0) ?? 0x3f))
+      .join("")
+      .toUpperCase() || "?"
+  );
 }

@@ -13,7 +13,10 @@ export function colleaguesOn(site: Site | null, colleagues: LiveState["colleague
 
 export function Colleagues({ site }: { site: Site | null }) {
   const { t } = useTranslation();
-  const people = colleaguesOn(site, useLive((state) => state.colleagues));
+  const people = colleaguesOn(
+    site,
+    useLive((state) => state.colleagues),
+  );
   return (
     <Root>
       <Trigger className="button quiet" aria-label={`${t("header.colleagues")}: ${people.length}`}>

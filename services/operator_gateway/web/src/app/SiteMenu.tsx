@@ -1,4 +1,14 @@
-import { Content, Item, ItemIndicator, Label, Portal, RadioGroup, RadioItem, Root, Trigger } from "@radix-ui/react-dropdown-menu";
+import {
+  Content,
+  Item,
+  ItemIndicator,
+  Label,
+  Portal,
+  RadioGroup,
+  RadioItem,
+  Root,
+  Trigger,
+} from "@radix-ui/react-dropdown-menu";
 import { Check, ChevronDown, Globe } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import type { Site } from "../wire";

@@ -98,7 +98,8 @@ export function start(): void {
       useLive.setState({ link: final ? "blocked" : "reconnecting" });
       if (final) void resume();
     },
-    unreachable: () => useLive.setState(({ link }) => ({ link: link === "live" ? "reconnecting" : link, unreachable: true })),
+    unreachable: () =>
+      useLive.setState(({ link }) => ({ link: link === "live" ? "reconnecting" : link, unreachable: true })),
     turnedAway: () => void askSession(),
     event: receive,
   });

@@ -19,7 +19,12 @@ export const en = {
     ended: "Your session is over. Please sign in again.",
     signed_out: "You have signed out.",
   },
-  start: { checking: "Loading…", away: "The server cannot be reached.", retry: "Try again", retrying: "Trying again by itself." },
+  start: {
+    checking: "Loading…",
+    away: "The server cannot be reached.",
+    retry: "Try again",
+    retrying: "Trying again by itself.",
+  },
   header: {
     site: "Site",
     sites: "Sites",

@@ -1,4 +1,15 @@
-import { CheckboxItem, Content, ItemIndicator, Label, Portal, RadioGroup, RadioItem, Root, Separator, Trigger } from "@radix-ui/react-dropdown-menu";
+import {
+  CheckboxItem,
+  Content,
+  ItemIndicator,
+  Label,
+  Portal,
+  RadioGroup,
+  RadioItem,
+  Root,
+  Separator,
+  Trigger,
+} from "@radix-ui/react-dropdown-menu";
 import { Check, Columns3 } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { COLUMNS, prefer, usePreferences, type Column, type Density } from "../app/preferences";

@@ -25,8 +25,18 @@ export function FilterBar({ site }: { site: Site | null }) {
   return (
     <div className="filters" role="search">
       <SearchBox key={site?.site ?? ""} />
-      <FilterMenu label={t("column.country")} options={countries} chosen={filter.country ?? []} onChoose={(country) => filterBy({ country })} />
-      <FilterMenu label={t("column.skill")} options={skills} chosen={filter.skill ?? []} onChoose={(skill) => filterBy({ skill })} />
+      <FilterMenu
+        label={t("column.country")}
+        options={countries}
+        chosen={filter.country ?? []}
+        onChoose={(country) => filterBy({ country })}
+      />
+      <FilterMenu
+        label={t("column.skill")}
+        options={skills}
+        chosen={filter.skill ?? []}
+        onChoose={(skill) => filterBy({ skill })}
+      />
       <FilterMenu
         label={t("column.operator")}
         options={operators}
@@ -56,7 +66,11 @@ export function FilterBar({ site }: { site: Site | null }) {
 function useCountryOptions(): Option[] {
   const { t, i18n } = useTranslation();
   return useMemo(() => {
-    const known = allCountries(i18n.language).map(({ code, name }) => ({ value: code, label: name, icon: <Country code={code} bare /> }));
+    const known = allCountries(i18n.language).map(({ code, name }) => ({
+      value: code,
+      label: name,
+      icon: <Country code={code} bare />,
+    }));
     return [...known, { value: "", label: t("list.unknown"), icon: <Country code={null} bare /> }];
   }, [t, i18n.language]);
 }

@@ -27,7 +27,8 @@ export function FilterMenu({ label, options, chosen, single = false, onChoose }:
   const wanted = text.trim().toLocaleLowerCase();
   const shown = options.filter((option) => option.label.toLocaleLowerCase().includes(wanted));
   const names = options.filter(({ value }) => chosen.includes(value)).map((option) => option.label);
-  const summary = names.length === 0 ? null : names.length === 1 ? names[0] : t("list.selected", { count: names.length });
+  const summary =
+    names.length === 0 ? null : names.length === 1 ? names[0] : t("list.selected", { count: names.length });
 
   function choose(value: string, on: boolean) {
     if (single) onChoose(on ? [value] : []);
@@ -46,7 +47,13 @@ export function FilterMenu({ label, options, chosen, single = false, onChoose }:
           {options.length >= SEARCH_FROM && (
             <label className="search search-small">
               <Search size={14} aria-hidden="true" />
-              <input type="search" value={text} placeholder={t("list.find")} aria-label={t("list.find")} onChange={(event) => setText(event.target.value)} />
+              <input
+                type="search"
+                value={text}
+                placeholder={t("list.find")}
+                aria-label={t("list.find")}
+                onChange={(event) => setText(event.target.value)}
+              />
             </label>
           )}
           <div className="filter-options" role="group" aria-label={label}>

@@ -5,7 +5,17 @@ import { useSession } from "../app/session";
 import type { Site } from "../wire";
 import { clearFilter } from "./query";
 
-function State({ icon, title, text, children }: { icon: ReactNode; title: string; text: string; children?: ReactNode }) {
+function State({
+  icon,
+  title,
+  text,
+  children,
+}: {
+  icon: ReactNode;
+  title: string;
+  text: string;
+  children?: ReactNode;
+}) {
   return (
     <div className="list-state" role="status">
       <span className="list-state-icon" aria-hidden="true">
@@ -43,7 +53,11 @@ export function NoVisitors({ site }: { site: Site }) {
   const { t } = useTranslation();
   const collector = useSession((state) => state.me?.collector_url);
   return (
-    <State icon={<UserRoundSearch size={28} />} title={t("list.none_title", { site: site.name })} text={t("list.none_text")}>
+    <State
+      icon={<UserRoundSearch size={28} />}
+      title={t("list.none_title", { site: site.name })}
+      text={t("list.none_text")}
+    >
       {collector && <Snippet text={embedSnippet(collector, site.site)} />}
     </State>
   );
@@ -71,7 +85,9 @@ function Snippet({ text }: { text: string }) {
     <div className="snippet">
       <p>{t("list.snippet")}</p>
       <div className="snippet-box">
-        <code ref={code} dir="ltr">{text}</code>
+        <code ref={code} dir="ltr">
+          {text}
+        </code>
         <button type="button" className="button small" onClick={() => void copy()}>
           <Copy size={14} aria-hidden="true" />
           {t(copied ? "list.copied" : "list.copy")}

@@ -38,7 +38,12 @@ export const RowView = memo(function RowView({ row, index, top, columns, skills,
       onDoubleClick={() => openPanel("navigation")}
     >
       {columns.map((column, at) => (
-        <div key={column} role="gridcell" aria-colindex={at + 1} className={`cell cell-${column}${isNumeric(column) ? " cell-number" : ""}`}>
+        <div
+          key={column}
+          role="gridcell"
+          aria-colindex={at + 1}
+          className={`cell cell-${column}${isNumeric(column) ? " cell-number" : ""}`}
+        >
           <Cell column={column} row={row} index={index} skills={skills} />
         </div>
       ))}
@@ -142,11 +147,25 @@ function Since({ at }: { at: number }) {
 
 function Timed({ span }: { span: Span | null }) {
   if (!span) return null;
-  return span.until === null ? <span className="running"><Since at={span.from} /></span> : <>{spanText(span, span.until)}</>;
+  return span.until === null ? (
+    <span className="running">
+      <Since at={span.from} />
+    </span>
+  ) : (
+    <>{spanText(span, span.until)}</>
+  );
 }
 
 /** Lights up for a moment when the value changes while it is on the screen, not when it comes into view. */
-function Flashing({ value, className, children }: { value: string | number; className?: string; children: React.ReactNode }) {
+function Flashing({
+  value,
+  className,
+  children,
+}: {
+  value: string | number;
+  className?: string;
+  children: React.ReactNode;
+}) {
   const [shown, setShown] = useState({ value, changes: 0 });
   if (shown.value !== value) setShown({ value, changes: shown.changes + 1 });
   const flash = shown.changes === 0 ? "" : shown.changes % 2 ? " flash-odd" : " flash-even";

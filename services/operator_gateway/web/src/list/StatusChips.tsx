@@ -15,7 +15,12 @@ export function StatusChips() {
   const all = Object.values(counts).reduce((sum, one) => sum + one, 0);
   return (
     <div className="chips" role="group" aria-label={t("column.status")}>
-      <button type="button" className="chip chip-all" aria-pressed={chosen.length === 0} onClick={() => filterBy({ status: [] })}>
+      <button
+        type="button"
+        className="chip chip-all"
+        aria-pressed={chosen.length === 0}
+        onClick={() => filterBy({ status: [] })}
+      >
         {t("list.all")}
         <span className="chip-count">{window ? count(all, i18n.language) : "–"}</span>
       </button>

@@ -69,7 +69,16 @@ export function VisitorGrid({ site }: { site: Site | null }) {
           {leaving
             .filter(({ index }) => inSight && index >= inSight.startIndex && index <= inSight.endIndex)
             .map(({ key, row, index }) => (
-              <RowView key={key} row={row} index={index} top={index * height} columns={columns} skills={skills} selected={false} passing="left" />
+              <RowView
+                key={key}
+                row={row}
+                index={index}
+                top={index * height}
+                columns={columns}
+                skills={skills}
+                selected={false}
+                passing="left"
+              />
             ))}
           {virtualizer.getVirtualItems().map(({ index }) => {
             const row = at(index);
@@ -95,7 +104,12 @@ export function VisitorGrid({ site }: { site: Site | null }) {
 
 function SkeletonRow({ index, top, columns }: { index: number; top: number; columns: readonly string[] }) {
   return (
-    <div className="row row-skeleton" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${top}px)` }}>
+    <div
+      className="row row-skeleton"
+      role="row"
+      aria-rowindex={index + 2}
+      style={{ transform: `translateY(${top}px)` }}
+    >
       {columns.map((column) => (
         <div key={column} role="gridcell" className={`cell cell-${column}`}>
           <span className="bone" />

@@ -51,5 +51,9 @@ function Total() {
   const { window, error } = useListSnapshot();
   if (error) return <span className="list-trouble">{t("list.failing", { code: error.code })}</span>;
   if (!window) return <span />;
-  return <span>{t("list.total", { count: window.total }).replace(String(window.total), count(window.total, i18n.language))}</span>;
+  return (
+    <span>
+      {t("list.total", { count: window.total }).replace(String(window.total), count(window.total, i18n.language))}
+    </span>
+  );
 }

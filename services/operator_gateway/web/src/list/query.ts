@@ -60,7 +60,12 @@ export function wireSort(shown: Sort): Sort {
 }
 
 /** The window for the rows `first` to `last` (inclusive), given the one in force: kept while it has a margin left. */
-export function windowFor(first: number, last: number, total: number, now: { offset: number; limit: number }): { offset: number; limit: number } {
+export function windowFor(
+  first: number,
+  last: number,
+  total: number,
+  now: { offset: number; limit: number },
+): { offset: number; limit: number } {
   const seen = last - first + 1;
   const limit = Math.min(LARGEST_WINDOW, Math.ceil((seen + 2 * MARGIN) / STEP) * STEP);
   const lastOffset = Math.max(0, Math.ceil((total - limit) / STEP) * STEP);
@@ -74,5 +79,6 @@ export function windowFor(first: number, last: number, total: number, now: { off
 export function showRange(first: number, last: number, total: number): void {
   const now = useQuery.getState();
   const next = windowFor(first, last, total, now);
-  if (next.offset !== now.offset || next.limit !== now.limit) useQuery.setState({ offset: next.offset, limit: next.limit });
+  if (next.offset !== now.offset || next.limit !== now.limit)
+    useQuery.setState({ offset: next.offset, limit: next.limit });
 }

@@ -23,7 +23,11 @@ export function targetIndex(key: string, from: number | null, total: number, pag
   }
 }
 
-export function useGridKeys(total: number, reveal: (index: number) => void, page: () => number): (event: KeyboardEvent) => void {
+export function useGridKeys(
+  total: number,
+  reveal: (index: number) => void,
+  page: () => number,
+): (event: KeyboardEvent) => void {
   return (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.target instanceof HTMLButtonElement) return;
     const { index, visitor, panel } = useSelection.getState();

@@ -7,7 +7,10 @@ import { duration } from "../format/times";
 import { Mark } from "../ui/Mark";
 
 /** `until`: performance.now() at which the lock-out is over. */
-type Trouble = { kind: "wrong" | "away" | "invalid" | "locked_unknown" } | { kind: "locked"; until: number } | { kind: "refused"; code: string };
+type Trouble =
+  | { kind: "wrong" | "away" | "invalid" | "locked_unknown" }
+  | { kind: "locked"; until: number }
+  | { kind: "refused"; code: string };
 
 function troubleOf(error: unknown): Trouble {
   if (!(error instanceof ApiError)) return { kind: "away" };
@@ -57,17 +60,44 @@ export function LoginPage() {
         <h1>{t("login.title")}</h1>
         <p className="login-lead">{t("login.lead")}</p>
         <div className="login-message" id={messageId} role="alert">
-          {trouble ? <TroubleText trouble={trouble} over={() => setTrouble(null)} /> : notice && <p className="login-note">{t(`login.${notice}`)}</p>}
+          {trouble ? (
+            <TroubleText trouble={trouble} over={() => setTrouble(null)} />
+          ) : (
+            notice && <p className="login-note">{t(`login.${notice}`)}</p>
+          )}
         </div>
         <label className="field">
           <span>{t("login.email")}</span>
-          <input ref={email} type="email" name="email" autoComplete="username" autoFocus required maxLength={254} aria-describedby={messageId} />
+          <input
+            ref={email}
+            type="email"
+            name="email"
+            autoComplete="username"
+            autoFocus
+            required
+            maxLength={254}
+            aria-describedby={messageId}
+          />
         </label>
         <div className="field">
           <label htmlFor={passwordId}>{t("login.password")}</label>
           <span className="field-with-button">
-            <input ref={password} id={passwordId} type={shown ? "text" : "password"} name="password" autoComplete="current-password" required maxLength={1024} />
-            <button type="button" className="icon-button" aria-pressed={shown} aria-label={t(shown ? "login.hide" : "login.show")} onClick={() => setShown(!shown)}>
+            <input
+              ref={password}
+              id={passwordId}
+              type={shown ? "text" : "password"}
+              name="password"
+              autoComplete="current-password"
+              required
+              maxLength={1024}
+            />
+            <button
+              type="button"
+              className="icon-button"
+              aria-pressed={shown}
+              aria-label={t(shown ? "login.hide" : "login.show")}
+              onClick={() => setShown(!shown)}
+            >
               {shown ? <EyeOff size={16} /> : <Eye size={16} />}
             </button>
           </span>

@@ -58,8 +58,7 @@ function problem(response: Response, text: string): ApiError {
 }
 
 export const api = {
-  login: (email: string, password: string): Promise<SessionAnswer> =>
-    call("POST", "/session", { email, password }),
+  login: (email: string, password: string): Promise<SessionAnswer> => call("POST", "/session", { email, password }),
   me: (): Promise<Me> => call("GET", "/me"),
   logout: (csrf: string): Promise<unknown> => call("DELETE", "/session", undefined, csrf),
 };

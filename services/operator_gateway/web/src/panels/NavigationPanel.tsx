@@ -20,7 +20,13 @@ export function NavigationPanel({ site, row, gone }: { site: string; row: Row; g
   return (
     <ol className="timeline">
       {newest.map((page) => (
-        <PageItem key={page.page} page={page} askedAt={answer.at} inFront={page.current === true && !gone} counting={row.activity !== "away"} />
+        <PageItem
+          key={page.page}
+          page={page}
+          askedAt={answer.at}
+          inFront={page.current === true && !gone}
+          counting={row.activity !== "away"}
+        />
       ))}
     </ol>
   );

@@ -24,7 +24,15 @@ export function SideArea({ site }: { site: Site | null }) {
       <div className="side-tabs">
         <div className="side-tablist" role="tablist">
           {PANELS.map((one) => (
-            <button key={one} type="button" role="tab" id={`tab-${one}`} aria-selected={panel === one} aria-controls="side-panel" onClick={() => openPanel(one)}>
+            <button
+              key={one}
+              type="button"
+              role="tab"
+              id={`tab-${one}`}
+              aria-selected={panel === one}
+              aria-controls="side-panel"
+              onClick={() => openPanel(one)}
+            >
               {t(`panel.${one}`)}
             </button>
           ))}

@@ -12,7 +12,8 @@ export function Splitter({ width }: { width: number }) {
   const set = (wanted: number) => prefer({ sideWidth: Math.min(WIDEST, Math.max(NARROWEST, Math.round(wanted))) });
 
   function drag(event: PointerEvent<HTMLDivElement>) {
-    if (event.currentTarget.hasPointerCapture(event.pointerId)) set(document.documentElement.clientWidth - event.clientX);
+    if (event.currentTarget.hasPointerCapture(event.pointerId))
+      set(document.documentElement.clientWidth - event.clientX);
   }
   function keys(event: KeyboardEvent) {
     const step = { ArrowLeft: KEY_STEP, ArrowRight: -KEY_STEP }[event.key];

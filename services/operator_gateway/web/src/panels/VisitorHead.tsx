@@ -25,7 +25,10 @@ export function VisitorHead({ row, gone, site }: { row: Row; gone: boolean; site
       </div>
       {gone && <p className="visitor-gone">{t("panel.left")}</p>}
       <dl className="facts">
-        <Fact name={t("panel.country")} value={row.country ? countryName(row.country, i18n.language) : t("list.unknown")} />
+        <Fact
+          name={t("panel.country")}
+          value={row.country ? countryName(row.country, i18n.language) : t("list.unknown")}
+        />
         <Fact name={t("panel.started")} value={moment(row.visit_started_at, i18n.language)} />
         <Fact name={t("panel.visits")} value={row.visits} />
         <Fact name={t("panel.skill")} value={skill} />

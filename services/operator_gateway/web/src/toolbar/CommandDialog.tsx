@@ -32,7 +32,16 @@ export function CommandDialog({ dialog, asked, site, onSend }: CommandDialogProp
   const form = asked ? FORMS[asked.command] : undefined;
   return (
     <dialog ref={dialog} className="dialog" aria-labelledby="command-title">
-      {asked && form && <CommandForm key={`${asked.command} ${asked.row.visitor}`} asked={asked} form={form} site={site} onSend={onSend} close={() => dialog.current?.close()} />}
+      {asked && form && (
+        <CommandForm
+          key={`${asked.command} ${asked.row.visitor}`}
+          asked={asked}
+          form={form}
+          site={site}
+          onSend={onSend}
+          close={() => dialog.current?.close()}
+        />
+      )}
     </dialog>
   );
 }
@@ -99,7 +108,10 @@ function CommandForm({ asked, form, site, onSend, close }: CommandFormProps) {
 
 function Target({ site, skills }: { site: Site | null; skills: boolean }) {
   const { t } = useTranslation();
-  const people = colleaguesOn(site, useLive((state) => state.colleagues)).filter(({ state }) => state === "online");
+  const people = colleaguesOn(
+    site,
+    useLive((state) => state.colleagues),
+  ).filter(({ state }) => state === "online");
   const offered = skills ? (site?.skills ?? []) : [];
   return (
     <label className="field">

@@ -66,7 +66,12 @@ export function Toolbar({ site }: { site: Site | null }) {
       <Subject row={row} gone={gone} />
       <div className="toolbar-actions">
         {ACTIONS.map((action) => (
-          <ActionButton key={action} action={action} verdict={verdicts[action]} onAct={() => act(action, verdicts[action])} />
+          <ActionButton
+            key={action}
+            action={action}
+            verdict={verdicts[action]}
+            onAct={() => act(action, verdicts[action])}
+          />
         ))}
       </div>
       <CommandDialog dialog={dialog} asked={asked} site={site} onSend={run} />
@@ -81,7 +86,14 @@ function ActionButton({ action, verdict, onAct }: { action: Action; verdict: Ver
   const name = t(`action.${(verdict.enabled && verdict.command && OTHER_NAMES[verdict.command]) || action}`);
   return (
     <Hint text={verdict.enabled ? null : `${name}: ${t(`reason.${verdict.reason}`)}`}>
-      <button type="button" className={`tool tool-${action}`} aria-label={name} title={verdict.enabled ? name : undefined} aria-disabled={!verdict.enabled} onClick={onAct}>
+      <button
+        type="button"
+        className={`tool tool-${action}`}
+        aria-label={name}
+        title={verdict.enabled ? name : undefined}
+        aria-disabled={!verdict.enabled}
+        onClick={onAct}
+      >
         <Icon size={17} aria-hidden="true" />
         <span>{name}</span>
       </button>

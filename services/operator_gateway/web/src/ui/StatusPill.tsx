@@ -12,5 +12,12 @@ export function StatusPill({ status, reason }: { status: Status; reason?: string
 
 export function ActivityDot({ activity }: { activity: Activity }) {
   const { t } = useTranslation();
-  return <span className={`dot dot-${activity}`} role="img" aria-label={t(`activity.${activity}`)} title={t(`activity.${activity}`)} />;
+  return (
+    <span
+      className={`dot dot-${activity}`}
+      role="img"
+      aria-label={t(`activity.${activity}`)}
+      title={t(`activity.${activity}`)}
+    />
+  );
 }
