@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import signal
+import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,6 @@ from typing import Any, Self
 import aiohttp
 
 from shared.embedded import EmbeddedValkey
-from shared.embedded.server import free_port
 from tests.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +34,15 @@ ADMIN_SETTING = {
 }
 EMAIL, PASSWORD = "admin@example.com", "correct horse battery staple"
 START_S = 60.0  # a hopeless case, on a loaded machine
+
+
+def listening_port() -> int:
+    """A free port below the range that outgoing connections take theirs from, so that none takes it meanwhile."""
+    while True:
+        port = random.randint(12_000, 31_999)  # no secret
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass
@@ -156,7 +166,7 @@ class Stack:
 
     async def add(self, service: str, **env: str) -> Instance:
         """Start one more instance of `service`."""
-        port, admin_port = free_port(), free_port()
+        port, admin_port = listening_port(), listening_port()
         ports = {ADMIN_SETTING[service]: str(admin_port)}
         if service in PORT_SETTING:
             ports[PORT_SETTING[service]] = str(port)
