@@ -105,7 +105,6 @@ class LocalSettings:
             "COLLECTOR_URL": self.collector_url,
             "GEOIP_DB": str(GEOIP_FILE),
             **TRIAL,
-            "COLLECTOR_NEVER_BOTS": "HeadlessChrome",  # a trial is looked at by browser tests, too
         }
         if not self.environment.get("FOYER_SECRET") and not self.environment.get("FOYER_SECRET_FILE"):
             unsaid["FOYER_SECRET"] = kept_secret(self.data_dir / "secret")
