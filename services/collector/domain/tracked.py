@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from services.collector.domain.addresses import campaign_of, clean_address
 from services.collector.domain.body import Readable
+from services.collector.domain.languages import preferred_language
 from shared.contracts.rows import Device
 from shared.contracts.streams import Client, TabEvents, Tracked
 from shared.contracts.tracking import Event, Rejected
@@ -112,7 +113,8 @@ def track(batch: Readable, sender: Sender, received_ms: int) -> TrackedBatch:
     client = None
     if landing is not None:
         browser = sender.browser
-        client = Client(browser.country, landing.lang or browser.lang, browser.device, campaign_of(landing_url))
+        lang = preferred_language(landing.lang or "") or browser.lang
+        client = Client(browser.country, lang, browser.device, campaign_of(landing_url))
     entry = TabEvents(
         sender.site,
         sender.visitor,

@@ -201,7 +201,7 @@ class Channel:
             hello.site, identity.visitor, hello.tab.lower(), intake.now_ms(), intake.collector, self.id
         )
         self._take_back(arrival)
-        self._attempted = arrival
+        self._attempted, self._in_doubt = arrival, True
         refused = await intake.append(hello.site, arrival)
         self._in_doubt = refused is not None
         return refused

@@ -46,6 +46,12 @@ def test_client_facts_travel_with_page_views_only() -> None:
     assert (client.country, client.lang, client.campaign, client.device.os) == ("DE", "fr", "x", "Linux")
 
 
+def test_a_language_that_is_none_is_not_taken() -> None:
+    client = entry(batch(event(lang="<b>de</b>"))).client
+    assert client is not None
+    assert client.lang == "de-DE"
+
+
 def test_attributes_become_text() -> None:
     attrs = {"a": "x", "b": 1, "c": 1.5, "d": True, "e": None, "f": 10**300}
     [stored] = entry(batch(event("attr", attrs=attrs))).events
