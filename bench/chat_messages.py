@@ -50,6 +50,8 @@ FEW = 10
 class OneSite:
     """A directory with one site, whose operators are whoever asks."""
 
+    version = 1
+
     def site(self, site: str, /) -> Site | None:
         """That site."""
         return SITE if site == SITE.site else None
@@ -72,8 +74,8 @@ def people(chats: int) -> list[tuple[str, str]]:
 def beginnings(pairs: list[tuple[str, str]], now_ms: int) -> list[CmdEntry]:
     """What it takes until all of them chat."""
     entries: list[CmdEntry] = []
-    for operator in dict.fromkeys(operator for _, operator in pairs):
-        entries.append(OperatorConnected(SITE.site, operator, operator, f"c-{operator}", "gw", now_ms))
+    operators = dict.fromkeys(operator for _, operator in pairs)
+    entries += [OperatorConnected(SITE.site, name, name, f"c-{name}", "gw", now_ms) for name in operators]
     for visitor, operator in pairs:
         asking, taking = Actor("visitor", visitor), Actor("operator", operator)
         entries.append(RequestChat(site=SITE.site, visitor=visitor, by=asking, id="ask"))

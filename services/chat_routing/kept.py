@@ -1,4 +1,4 @@
-"""Engagements kept in memory from one step to the next, so that one message does not load a site's thousand chats.
+"""Sites kept in memory from one step to the next, so that one message does not load a site's thousand chats.
 
 Nothing rests on it: every commit of a partition writes a mark of its own, and what is kept counts only while the mark
 in Redis is the one of our last commit that we know to be done. Another owner, a lost reply or a Redis that lost data
@@ -13,17 +13,39 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from services.chat_routing.domain.engagement import Engagement
+from services.chat_routing.domain.floor import Floor
+from services.chat_routing.domain.operators import OperatorPresence
 from shared.domain.partitions import Partition
 
-MAX_ENGAGEMENTS = 50_000  # of all sites and partitions: some 100 MB; beyond it the sites used longest ago are dropped
+MAX_RECORDS = 50_000  # of all sites and partitions: some 100 MB; beyond it the sites used longest ago are dropped
 
 Engaged = Mapping[str, Engagement]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSite:
+    """One site as of the end of a step: its operators and engaged visitors.
+
+    `floor` was made of them with the directory as of `version`; None when it has to be made.
+    """
+
+    operators: Mapping[str, OperatorPresence] = field(default_factory=dict)
+    engaged: Engaged = field(default_factory=dict)
+    seq: int = 0
+    pickups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    floor: Floor | None = None
+    version: int = -1
+
+    @property
+    def size(self) -> int:
+        """How many records."""
+        return len(self.operators) + len(self.engaged)
 
 
 @dataclass(slots=True)
 class _Partition:
     mark: str
-    sites: dict[str, Engaged] = field(default_factory=dict)
+    sites: dict[str, KeptSite] = field(default_factory=dict)
 
 
 class Kept:
@@ -34,8 +56,8 @@ class Kept:
         self._nonce = secrets.token_hex(8)
         self._commits = 0
 
-    def of(self, partition: Partition, mark: str) -> Mapping[str, Engaged]:
-        """The engaged visitors by site as of `mark`, the one in Redis now; empty if we cannot vouch for it."""
+    def of(self, partition: Partition, mark: str) -> Mapping[str, KeptSite]:
+        """The sites as of `mark`, the one in Redis now; empty if we cannot vouch for it."""
         known = self._partitions.get(partition.index)
         if known is None or not mark or known.mark != mark:
             self._partitions.pop(partition.index, None)
@@ -48,17 +70,17 @@ class Kept:
         self._commits += 1
         return f"{self._nonce}:{self._commits}"
 
-    def promise(self, partition: Partition, mark: str, sites: Mapping[str, Engaged]) -> Callable[[], None]:
+    def promise(self, partition: Partition, mark: str, sites: Mapping[str, KeptSite]) -> Callable[[], None]:
         """What to call once the commit with `mark` is done: these sites were worked on, the others are as before."""
 
         def done() -> None:
             before = self._partitions.pop(partition.index, None)
             kept = {**before.sites, **sites} if before is not None else dict(sites)
-            self._partitions[partition.index] = _Partition(mark, {site: e for site, e in kept.items() if e})
-            while len(self._partitions) > 1 and self._size() > MAX_ENGAGEMENTS:
+            self._partitions[partition.index] = _Partition(mark, {site: one for site, one in kept.items() if one.size})
+            while len(self._partitions) > 1 and self._size() > MAX_RECORDS:
                 self._partitions.popitem(last=False)
 
         return done
 
     def _size(self) -> int:
-        return sum(len(engaged) for known in self._partitions.values() for engaged in known.sites.values())
+        return sum(site.size for known in self._partitions.values() for site in known.sites.values())

@@ -134,10 +134,16 @@ class Roster:
         before = self._operators.get(key)
         if before is None:
             return
+        if (before.chats, before.misses, before.idle_since_ms) == (chats, misses, idle_since_ms):
+            return
         after = replace(before, chats=chats, misses=misses, idle_since_ms=idle_since_ms)
         self._operators[key] = after
         if chats != before.chats:
             self._tell(_told(key, after))
+
+    def of_site(self, site: str) -> dict[str, OperatorPresence]:
+        """The site's operators as they are now."""
+        return {operator: one for (key, operator), one in self._operators.items() if key == site}
 
     def _sign(self, gateway: str, at_ms: int, *, announced: bool) -> None:
         known = self._signs.get(gateway)
@@ -202,7 +208,7 @@ class Roster:
         """Everything that differs from what was loaded."""
         values: dict[str, dict[str, bytes]] = defaultdict(dict)
         for key, operator in self._operators.items():
-            if operator != self._stored.get(key):
+            if operator is not self._stored.get(key):
                 state = msgspec.Raw(_encode(operator))
                 values[key[0]][key[1]] = _encode(StoredOperator(_told(key, operator), state))
         writes = [write for site, fields in values.items() for write in put_operators(self._partition, site, fields)]
@@ -217,7 +223,10 @@ class Roster:
         opened: dict[str, set[OperatorKey]] = defaultdict(set)
         ended: dict[str, set[OperatorKey]] = defaultdict(set)
         for key in self._operators.keys() | self._stored.keys():
-            before, after = _gateways_of(self._stored.get(key)), _gateways_of(self._operators.get(key))
+            old, new = self._stored.get(key), self._operators.get(key)
+            if old is new:
+                continue
+            before, after = _gateways_of(old), _gateways_of(new)
             for gateway in after - before:
                 opened[gateway].add(key)
             for gateway in before - after - self._dead:

@@ -38,7 +38,7 @@ from services.chat_routing.domain.floor import (
 )
 from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.domain.turn import VisitorFacts
-from services.chat_routing.kept import Engaged
+from services.chat_routing.kept import Engaged, KeptSite
 from services.chat_routing.timers import engagement_timer
 from shared.contracts.chat import ChatCommand, ChatOutcome, ChatSaid, CommandDone, RequestChat, VisitorBack, VisitorGone
 from shared.contracts.rows import EngagementRow, PresenceRow
@@ -52,7 +52,7 @@ from shared.storage.writes import Write
 
 _encode = msgspec.msgpack.Encoder().encode
 unpack_engagement = msgspec.msgpack.Decoder(Engagement).decode
-_decode_pickups = msgspec.msgpack.Decoder(dict[str, tuple[int, ...]]).decode
+unpack_pickups = msgspec.msgpack.Decoder(dict[str, tuple[int, ...]]).decode
 # The version stands beside the fields, not among them.
 ROW_FIELDS = tuple(name for name in EngagementRow.__struct_fields__ if name != "version")
 
@@ -68,6 +68,11 @@ class Sites(Protocol):
         """The operator of this id."""
         ...
 
+    @property
+    def version(self) -> int:
+        """Another number after every change."""
+        ...
+
     async def catch_up(self) -> bool:
         """Wait until the replica has seen what Redis has now."""
         ...
@@ -75,19 +80,17 @@ class Sites(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A site as of the start of the batch: its settings, stored values, engaged visitors and operators."""
+    """A site as of the start of the batch: its settings, the visitors that it touches, and all that is known of it."""
 
     site: Site
     stored: StoredSite
-    engaged: Engaged
-    operators: Mapping[str, OperatorPresence]
+    known: KeptSite
 
 
 @dataclass(slots=True)
 class Finished:
-    """What one site adds to the commit. `engaged`: all who are so now. `load`: each operator's slots and misses."""
+    """What one site adds to the commit. `load`: the operators whose slots, misses or state have changed."""
 
-    engaged: Engaged
     writes: list[Write] = field(default_factory=list)
     timers: dict[bytes, int | None] = field(default_factory=dict)
     changes: list[RowChanged | RowGone] = field(default_factory=list)
@@ -117,14 +120,21 @@ class SiteWork:
         self._moment = Moment(now_ms, site.settings, resumed_at_ms)
         rows = {visitor: decode_row(value) for visitor, value in stored.visitors.items()}
         self._rows = {visitor: shown for visitor, shown in rows.items() if shown is not None}
-        self._seq = stored.seq
+        self._seq = loaded.known.seq
         self._lines: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
         self._looked_at: set[str] = set()
         touched = {visitor: unpack_engagement(value) for visitor, value in stored.touched.items()}
-        self._stored: Engaged = {**touched, **loaded.engaged}
-        self._pickups = _decode_pickups(stored.pickups) if stored.pickups else {}
-        self._floor = self._opened(loaded.operators)
-        self._close_accounts()
+        self._stored: Engaged = {**touched, **loaded.known.engaged}
+        self._pickups = loaded.known.pickups
+        self._version = sites.version
+        self._agents: Mapping[str, Agent] = {}
+        floor = loaded.known.floor
+        if floor is not None and loaded.known.version == self._version:
+            self._floor = replace(floor, engagements=self._stored)
+            self._agents = floor.agents
+        else:
+            self._floor = self._opened(loaded.known.operators)
+            self._close_accounts()
 
     def _opened(self, operators: Mapping[str, OperatorPresence]) -> Floor:
         held: dict[str, set[str]] = defaultdict(set)
@@ -239,8 +249,8 @@ class SiteWork:
     def finish(self) -> Finished:
         """What differs from what was loaded."""
         after = self._floor.engagements
-        engaged = {visitor: one for visitor, one in after.items() if is_engaged(one.phase)}
-        done = Finished(engaged, load=dict(self._floor.agents))
+        load = {name: agent for name, agent in self._floor.agents.items() if agent is not self._agents.get(name)}
+        done = Finished(load=load)
         changed = [v for v in self._stored.keys() | after.keys() if self._stored.get(v) is not after.get(v)]
         for visitor in sorted({*changed, *self._looked_at}):
             engagement = after.get(visitor)
@@ -253,6 +263,12 @@ class SiteWork:
         if self._floor.pickups != self._pickups:
             done.writes += put_pickups(self._partition, self._site.site, _encode(self._floor.pickups))
         return done
+
+    def kept(self, operators: Mapping[str, OperatorPresence]) -> KeptSite:
+        """The site as it is once the commit is done."""
+        engaged = {visitor: one for visitor, one in self._floor.engagements.items() if is_engaged(one.phase)}
+        floor = replace(self._floor, engagements=engaged, visitors={})
+        return KeptSite(operators, engaged, self._seq, self._floor.pickups, floor, self._version)
 
     def _finish_states(self, done: Finished, changed: list[str]) -> None:
         engaged: dict[str, bytes] = {}

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from services.chat_routing.domain.operators import OperatorPresence
-from services.chat_routing.kept import Engaged, Kept
+from services.chat_routing.kept import Kept, KeptSite
 from services.chat_routing.metrics import Metrics
 from services.chat_routing.roster import Known, Roster, unpack_operator
-from services.chat_routing.site_work import Loaded, Sites, SiteWork, refused, unpack_engagement
+from services.chat_routing.site_work import Loaded, Sites, SiteWork, refused, unpack_engagement, unpack_pickups
 from services.chat_routing.timers import Due
 from shared.contracts.chat import ChatOutcome, Command, PresenceFacts
 from shared.contracts.sites import SiteSettings
@@ -61,10 +61,10 @@ class ChatStep:
         for entry in entries:
             batch.take(entry)
         batch.elapse(due)
-        changes, engaged = batch.changes()
+        changes, sites = batch.changes()
         mark = self._kept.next_mark()
         changes.writes.append(put_mark(partition, mark))
-        remember = self._kept.promise(partition, mark, engaged)
+        remember = self._kept.promise(partition, mark, sites)
         if backlog:
             changes.timers.update({m: inputs.now_ms + RECHECK_MS for m in inputs.due if m not in changes.timers})
 
@@ -85,26 +85,23 @@ class ChatStep:
             await self._sites.catch_up()  # a gateway may know a new site a moment before us
         kept = self._kept.of(partition, await self._store.mark(partition))
         stored = await self._store.sites(partition, wanted, kept)
-        operators = {
-            (site, operator): unpack_operator(value)
-            for site, values in stored.items()
-            for operator, value in values.operators.items()
-        }
+        known = {key: kept[key] if key in kept else _unpacked(values) for key, values in stored.items()}
+        operators = {(key, name): one for key, site in known.items() for name, one in site.operators.items()}
         loaded = [
-            Loaded(
-                site,
-                values,
-                kept[key] if key in kept else _unpacked(values),
-                {operator: operators[key, operator] for operator in values.operators},
-            )
-            for key, values in stored.items()
+            Loaded(site, stored[key], known[key])
+            for key in stored
             if (site := self._sites.site(key)) is not None and not site.disabled
         ]
         return _Batch(partition, inputs, self._sites, loaded, Known(operators, signs, through))
 
 
-def _unpacked(stored: StoredSite) -> Engaged:
-    return {visitor: unpack_engagement(value) for visitor, value in (stored.engaged or {}).items()}
+def _unpacked(stored: StoredSite) -> KeptSite:
+    return KeptSite(
+        operators={operator: unpack_operator(value) for operator, value in stored.operators.items()},
+        engaged={visitor: unpack_engagement(value) for visitor, value in stored.engaged.items()},
+        seq=stored.seq,
+        pickups=unpack_pickups(stored.pickups) if stored.pickups else {},
+    )
 
 
 def _wanted(entries: Iterable[CmdEntry], due: Due, through: dict[str, list[OperatorKey]]) -> dict[str, set[str]]:
@@ -194,15 +191,13 @@ class _Batch:
             if site in self._works:
                 self._works[site].elapse(visitor)
 
-    def changes(self) -> tuple[Changes, dict[str, Engaged]]:
-        """All that the batch came to, and who is engaged on each of its sites."""
-        engaged: dict[str, Engaged] = {}
+    def changes(self) -> tuple[Changes, dict[str, KeptSite]]:
+        """All that the batch came to, and its sites as they are once it is durable."""
         writes: list[Write] = []
         timers: dict[bytes, int | None] = {}
         rows: list[bytes] = []
         for site, work in self._works.items():
             done = work.finish()
-            engaged[site] = done.engaged
             writes += done.writes
             timers |= done.timers
             if done.changes:
@@ -213,7 +208,8 @@ class _Batch:
                 )
         writes += self._roster.writes()
         timers |= self._roster.timers
-        return Changes(writes=writes, timers=timers, log=rows, chat=_payloads(self.outcomes)), engaged
+        kept = {site: work.kept(self._roster.of_site(site)) for site, work in self._works.items()}
+        return Changes(writes=writes, timers=timers, log=rows, chat=_payloads(self.outcomes)), kept
 
 
 def _payloads(outcomes: list[Outcome]) -> list[bytes]:

@@ -7,7 +7,8 @@ An engagement's state has one home: `ea:` while an operator is held or awaited (
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from shared.contracts.rows import SEQ_FIELD
 from shared.domain.partitions import Partition
@@ -19,18 +20,17 @@ from shared.storage.writes import Argument, Write, delete, hdel, hset, pexpire, 
 OperatorKey = tuple[str, str]  # site, operator
 SERVICE = "chat_routing"  # names the checkpoint, leases, timers and mark: changing it would begin anew
 PICKUPS_FIELD = b"pickups"
-_READS_PER_SITE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSite:
     """One site's values, packed. `visitors` are presence's; `touched` engagements that are not engaged.
 
-    `engaged` is None where it was not asked for.
+    Where the caller has kept the site, only `touched` and `visitors` are read.
     """
 
     operators: dict[str, bytes] = field(default_factory=dict)
-    engaged: dict[str, bytes] | None = None
+    engaged: dict[str, bytes] = field(default_factory=dict)
     touched: dict[str, bytes] = field(default_factory=dict)
     visitors: dict[str, bytes] = field(default_factory=dict)
     seq: int = 0
@@ -51,30 +51,22 @@ class EngagementStore:
     async def sites(
         self, partition: Partition, wanted: Mapping[str, Collection[str]], kept: Collection[str]
     ) -> dict[str, StoredSite]:
-        """Each site with its operators, these visitors of it and, except for the sites in `kept`, all engaged ones."""
+        """These visitors of each site and, except for the sites in `kept`, all its operators and engaged visitors."""
         commands: list[tuple[str | bytes, ...]] = []
         names = {site: list(visitors) for site, visitors in wanted.items()}
         for site, visitors in names.items():
             some = visitors or [""]  # HMGET wants at least one field
-            commands += [
-                ("HGETALL", keys.operators(partition, site)),
-                ("HLEN" if site in kept else "HGETALL", keys.engaged(partition, site)),
-                ("HMGET", keys.unengaged(partition, site), *some),
-                ("HMGET", keys.visitors(partition, site), *some),
-                ("HMGET", keys.engagement_meta(partition, site), SEQ_FIELD, PICKUPS_FIELD),
-            ]
-        answers = await self._clients.pipeline(commands)
+            commands.append(("HMGET", keys.unengaged(partition, site), *some))
+            commands.append(("HMGET", keys.visitors(partition, site), *some))
+            if site not in kept:
+                commands.append(("HGETALL", keys.operators(partition, site)))
+                commands.append(("HGETALL", keys.engaged(partition, site)))
+                commands.append(("HMGET", keys.engagement_meta(partition, site), SEQ_FIELD, PICKUPS_FIELD))
+        answers = iter(await self._clients.pipeline(commands))
         found: dict[str, StoredSite] = {}
-        for index, (site, visitors) in enumerate(names.items()):
-            operators, engaged, touched, rows, meta = answers[index * _READS_PER_SITE :][:_READS_PER_SITE]
-            found[site] = StoredSite(
-                {name.decode(): value for name, value in pairs(operators)},
-                None if site in kept else {name.decode(): value for name, value in pairs(engaged)},
-                _present(visitors, touched),
-                _present(visitors, rows),
-                int(meta[0] or 0),
-                meta[1],
-            )
+        for site, visitors in names.items():
+            few = StoredSite(touched=_present(visitors, next(answers)), visitors=_present(visitors, next(answers)))
+            found[site] = few if site in kept else _whole(few, next(answers), next(answers), next(answers))
         return found
 
     async def gateway_signs(self, partition: Partition, gateways: Collection[str]) -> dict[str, int]:
@@ -89,6 +81,16 @@ class EngagementStore:
         """The operators who may have a connection on `gateway`."""
         fields = await self._clients.call("HKEYS", keys.gateway_operators(partition, gateway))
         return [(site, operator) for site, _, operator in (field.decode().partition(" ") for field in fields)]
+
+
+def _whole(few: StoredSite, operators: Any, engaged: Any, meta: list[bytes | None]) -> StoredSite:
+    return replace(
+        few,
+        operators={name.decode(): value for name, value in pairs(operators)},
+        engaged={name.decode(): value for name, value in pairs(engaged)},
+        seq=int(meta[0] or 0),
+        pickups=meta[1],
+    )
 
 
 def _present(names: list[str], values: list[bytes | None]) -> dict[str, bytes]:

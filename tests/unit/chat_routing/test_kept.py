@@ -2,11 +2,11 @@
 
 from services.chat_routing import kept as kept_module
 from services.chat_routing.domain.engagement import Engagement
-from services.chat_routing.kept import Kept
+from services.chat_routing.kept import Kept, KeptSite
 from shared.domain.partitions import Partitions
 
 FIRST, SECOND = Partitions(4).all()[:2]
-ONE = {"v1": Engagement(site="s_shop", visitor="v1")}
+ONE = KeptSite(engaged={"v1": Engagement(site="s_shop", visitor="v1")})
 
 
 def test_kept_until_another_mark_is_found():
@@ -22,7 +22,7 @@ def test_commit_whose_reply_was_lost_keeps_nothing():
     kept = Kept()
     mark, lost = kept.next_mark(), kept.next_mark()
     kept.promise(FIRST, mark, {"s_shop": ONE})()
-    kept.promise(FIRST, lost, {"s_shop": {}})
+    kept.promise(FIRST, lost, {"s_shop": KeptSite()})
     assert kept.of(FIRST, lost) == {}
 
 
@@ -39,7 +39,7 @@ def test_other_sites_of_the_partition_stay():
 
 
 def test_memory_is_bounded_by_dropping_the_partition_used_longest_ago(monkeypatch):
-    monkeypatch.setattr(kept_module, "MAX_ENGAGEMENTS", 1)
+    monkeypatch.setattr(kept_module, "MAX_RECORDS", 1)
     kept = Kept()
     first, second = kept.next_mark(), kept.next_mark()
     kept.promise(FIRST, first, {"s_shop": ONE})()
