@@ -220,6 +220,8 @@ class PeerSocket(AsyncSocket):
 
     async def _until_taken(self) -> None:
         """Who does not read answers asks no more questions."""
+        if self.behind:
+            await asyncio.sleep(0)  # what was just written may only wait for the loop's next turn
         while self._transport is not None and self.behind and not self.closed:  # noqa: ASYNC110  # it has no event
             await asyncio.sleep(0.05)
 
