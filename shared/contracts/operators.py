@@ -303,3 +303,16 @@ SERVER_EVENTS: dict[str, type[Struct]] = {
     "view:reset": ViewReset,
     "operator:changed": OperatorStateChanged,
 }
+
+# What each request is acked with; a refusal is always :class:`Failed`.
+ANSWERS: dict[str, type[Struct]] = {
+    "view:open": ViewState,
+    "view:move": ViewState,
+    "view:close": Done,
+    "view:sync": ViewState,
+    "view:ack": Done,
+    "visitor:get": VisitorState,
+    "visitor:navigation": NavigationState,
+    "visitor:history": HistoryState,
+    "operator:set": Done,
+}
