@@ -46,10 +46,8 @@ def _ref(*path: str) -> Document:
 
 def operators_document() -> Document:
     """Socket.IO between operators and the gateway."""
-    kinds: list[Any] = list(
-        dict.fromkeys([*REQUESTS.values(), *ANSWERS.values(), *SERVER_EVENTS.values(), Failed, Auth])
-    )
-    schemas, components = _schemas(kinds)
+    kinds = [*REQUESTS.values(), *ANSWERS.values(), *SERVER_EVENTS.values(), Failed, Auth]
+    schemas, components = _schemas(list(dict.fromkeys(kinds)))
     messages: Document = {
         "auth": _message("auth", Auth, schemas[Auth]),
         "failed": _message("ack", Failed, schemas[Failed]),
@@ -69,17 +67,16 @@ def operators_document() -> Document:
     for name, kind in SERVER_EVENTS.items():
         messages[name] = _message(name, kind, schemas[kind])
         operations[name] = {"action": "send", "channel": channel, "messages": [listed(name)]}
-    return _document(
-        "Foyer: operators' sockets",
-        "Socket.IO (Engine.IO 4, namespace `/`) on two mounts of the same events: `/socket.io/` with the default parser "
-        "(WebSocket and long-polling) and `/socket.io-msgpack/` with the msgpack parser (WebSocket only). Connect with "
-        "`auth`; a refused connection is a connect error with `code`. Every client event takes one object and is acked "
-        "within 2 s. Close codes 4000-4499 mean come back, 4500-4999 do not.",
-        {"operators": {"address": "/", "messages": {name: _ref("components", "messages", name) for name in messages}}},
-        operations,
-        messages,
-        components,
-    )
+    info = {
+        "title": "Foyer: operators' sockets",
+        "version": VERSION,
+        "description": "Socket.IO (Engine.IO 4, namespace `/`) on two mounts of the same events: `/socket.io/` with the "
+        "default parser (WebSocket and long-polling) and `/socket.io-msgpack/` with the msgpack parser (WebSocket "
+        "only). Connect with `auth`; a refused connection is a connect error with `code`. Every client event takes one "
+        "object and is acked within 2 s. Close codes 4000-4499 mean come back, 4500-4999 do not.",
+    }
+    listing = {name: _ref("components", "messages", name) for name in messages}
+    return _document(info, {"operators": {"address": "/", "messages": listing}}, operations, messages, components)
 
 
 STREAMS: Mapping[str, tuple[Any, str]] = {
@@ -109,23 +106,21 @@ def streams_document() -> Document:
             "channel": _ref("channels", name),
             "messages": [_ref("channels", name, "messages", name)],
         }
-    return _document(
-        "Foyer: streams between the services",
-        "Redis streams of a partition. Each entry has one field `d`: the msgpack of the object described here. Readers "
-        "ignore fields that they do not know.",
-        channels,
-        operations,
-        messages,
-        components,
-    )
+    info = {
+        "title": "Foyer: streams between the services",
+        "version": VERSION,
+        "description": "Redis streams of a partition. Each entry has one field `d`: the msgpack of the object described "
+        "here. Readers ignore fields that they do not know.",
+    }
+    return _document(info, channels, operations, messages, components)
 
 
 def _document(
-    title: str, text: str, channels: Document, operations: Document, messages: Document, schemas: Document
+    info: Document, channels: Document, operations: Document, messages: Document, schemas: Document
 ) -> Document:
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": title, "version": VERSION, "description": text},
+        "info": info,
         "channels": channels,
         "operations": operations,
         "components": {"messages": messages, "schemas": schemas},
