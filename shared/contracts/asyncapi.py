@@ -70,8 +70,8 @@ def operators_document() -> Document:
     info = {
         "title": "Foyer: operators' sockets",
         "version": VERSION,
-        "description": "Socket.IO (Engine.IO 4, namespace `/`) on two mounts of the same events: `/socket.io/` with the "
-        "default parser (WebSocket and long-polling) and `/socket.io-msgpack/` with the msgpack parser (WebSocket "
+        "description": "Socket.IO (Engine.IO 4, namespace `/`) on two mounts of the same events: `/socket.io/` with "
+        "the default parser (WebSocket and long-polling) and `/socket.io-msgpack/` with the msgpack parser (WebSocket "
         "only). Connect with `auth`; a refused connection is a connect error with `code`. Every client event takes one "
         "object and is acked within 2 s. Close codes 4000-4499 mean come back, 4500-4999 do not.",
     }
@@ -109,8 +109,8 @@ def streams_document() -> Document:
     info = {
         "title": "Foyer: streams between the services",
         "version": VERSION,
-        "description": "Redis streams of a partition. Each entry has one field `d`: the msgpack of the object described "
-        "here. Readers ignore fields that they do not know.",
+        "description": "Redis streams of a partition. Each entry has one field `d`: the msgpack of the object "
+        "described here. Readers ignore fields that they do not know.",
     }
     return _document(info, channels, operations, messages, components)
 
