@@ -32,8 +32,15 @@ _EVERYBODY = ("foyer:partitions",)
 
 
 def _owner(service: str) -> tuple[str, ...]:
-    """What belongs to whoever owns a partition: checkpoint, lease, timers, parked input, registry of instances."""
-    return (f"ck:*:{service}", f"own:*:{service}", f"z:*:{service}:*", f"dead:*:{service}", f"reg:{{{service}}}")
+    """What an owner of partitions has: checkpoint, mark, lease, timers, parked input, registry of instances."""
+    return (
+        f"ck:*:{service}",
+        f"cm:*:{service}",
+        f"own:*:{service}",
+        f"z:*:{service}:*",
+        f"dead:*:{service}",
+        f"reg:{{{service}}}",
+    )
 
 
 RIGHTS = {
@@ -47,7 +54,10 @@ RIGHTS = {
     ),
     "chat-routing": Rights(
         reads=(*_DIRECTORY, "v:*", "p:*"),
-        writes=(*_EVERYBODY, *_owner("chat_routing"), "cmd:*", "log:*", "chat:*", "g:*", "mg:*", "o:*", "gw:*", "t:*"),
+        writes=(
+            *(*_EVERYBODY, *_owner("chat_routing"), "cmd:*", "log:*", "chat:*"),
+            *("g:*", "ea:*", "eo:*", "mg:*", "o:*", "gw:*", "t:*"),
+        ),
     ),
     "operator-gateway": Rights(
         reads=(

@@ -1,7 +1,8 @@
 """The whole of Foyer as real processes on free ports, for end-to-end and fault tests.
 
 `async with Stack(folder) as stack:` starts Valkey and one of each service and makes a site with an admin. Instances can
-be added, killed and started again on the same ports.
+be added, killed and started again on the same ports. Each service has its own Redis user with the rights of
+`deploy/acl.py`; a command that was refused for want of rights fails the test.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import os
-import random
 import signal
 import socket
 import sys
@@ -20,7 +20,9 @@ from typing import Any, Self
 
 import aiohttp
 
+from deploy.acl import RIGHTS, acl_file
 from shared.embedded import EmbeddedValkey
+from shared.embedded.server import free_port
 from tests.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,16 +35,21 @@ ADMIN_SETTING = {
     "operator_gateway": "GATEWAY_ADMIN_PORT",
 }
 EMAIL, PASSWORD = "admin@example.com", "correct horse battery staple"
+REDIS_PASSWORDS = {user: f"of-{user}" for user in RIGHTS}
 START_S = 60.0  # a hopeless case, on a loaded machine
 
 
-def listening_port() -> int:
-    """A free port below the range that outgoing connections take theirs from, so that none takes it meanwhile."""
-    while True:
-        port = random.randint(12_000, 31_999)  # no secret
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+def refused_commands(valkey: EmbeddedValkey) -> list[str]:
+    """Whom the server has refused what for want of rights: user and key or command."""
+    with socket.create_connection(("127.0.0.1", valkey.port), 5) as connection:
+        connection.sendall(b"ACL LOG\r\nPING\r\n")
+        answer = b""
+        while not answer.endswith(b"+PONG\r\n"):
+            answer += connection.recv(65536)
+    words = answer.decode().split("\r\n")
+    objects = [words[at + 2] for at, word in enumerate(words) if word == "object"]
+    users = [words[at + 2] for at, word in enumerate(words) if word == "username"]
+    return [f"{user}: {thing}" for user, thing in zip(users, objects, strict=True)]
 
 
 @dataclass
@@ -108,15 +115,16 @@ class Stack:
     env: dict[str, str] = field(default_factory=dict)
     origins: tuple[str, ...] = ("http://127.0.0.1", "http://localhost")
     fsync: str = "everysec"
-    server: dict[str, str] = field(default_factory=dict)  # more lines of the server's configuration
     instances: list[Instance] = field(default_factory=list)
     site: str = ""
 
     async def __aenter__(self) -> Self:
+        users = self.folder / "users.acl"
+        users.write_text(acl_file(REDIS_PASSWORDS).replace("user default off", "user default on nopass ~* &* +@all"))
         self.valkey = EmbeddedValkey(
             self.folder / "valkey",
             fsync=self.fsync,  # type: ignore[arg-type]
-            settings=self.server,
+            settings={"aclfile": str(users)},
         ).start()
         try:
             await self._set_up()
@@ -128,11 +136,14 @@ class Stack:
             raise
         return self
 
-    async def __aexit__(self, *_error: object) -> None:
+    async def __aexit__(self, *error: object) -> None:
         for instance in self.instances:
             with contextlib.suppress(ProcessLookupError):
                 await instance.stop(signal.SIGKILL)
+        refused = refused_commands(self.valkey) if self.valkey.running else []
         self.valkey.stop()
+        if not any(error):
+            assert not refused, f"a service did what its Redis user may not (deploy/acl.py): {refused}"
 
     async def _set_up(self) -> None:
         arguments = ["init", "--site-name", "Shop", "--email", EMAIL, "--name", "Ada", "--json"]
@@ -149,7 +160,7 @@ class Stack:
         base = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "CI") if key in os.environ}
         browsers = {"COLLECTOR_NEVER_BOTS": "HeadlessChrome"}  # else Playwright's visitors count as crawlers
         secrets = {"FOYER_SECRET": "0123456789abcdef" * 4, "FOYER_ADMIN_PASSWORD": PASSWORD}
-        return {**base, **browsers, **secrets, "REDIS_URL": self.valkey.url, **self.env, **more}
+        return {**base, **browsers, **secrets, "REDIS_URL": self.redis_url("operator_gateway"), **self.env, **more}
 
     async def admin(self, *arguments: str) -> Any:
         """The answer of `python -m services.operator_gateway admin …`."""
@@ -166,7 +177,7 @@ class Stack:
 
     async def add(self, service: str, **env: str) -> Instance:
         """Start one more instance of `service`."""
-        port, admin_port = listening_port(), listening_port()
+        port, admin_port = free_port(), free_port()
         ports = {ADMIN_SETTING[service]: str(admin_port)}
         if service in PORT_SETTING:
             ports[PORT_SETTING[service]] = str(port)
@@ -174,10 +185,16 @@ class Stack:
         log = self.folder / f"{service}-{number}.log"
         collector = self.first("collector").url if service == "operator_gateway" else ""
         urls = {"COLLECTOR_URL": collector} if collector else {}
-        instance = Instance(service, self.environment(**ports, **urls, **env), log, port, admin_port)
+        redis = {"REDIS_URL": self.redis_url(service)}
+        instance = Instance(service, self.environment(**redis, **ports, **urls, **env), log, port, admin_port)
         self.instances.append(instance)
         await instance.start()
         return instance
+
+    def redis_url(self, service: str) -> str:
+        """The server's address for the service's own user."""
+        user = service.replace("_", "-")
+        return f"redis://{user}:{REDIS_PASSWORDS[user]}@127.0.0.1:{self.valkey.port}/0"
 
     def first(self, service: str) -> Instance:
         """The first instance of `service`."""

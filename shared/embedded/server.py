@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import importlib.util
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ POLL_S = 0.01
 PING_TIMEOUT_S = 0.5
 LOG_LIMIT_BYTES = 1 << 20  # a log of an earlier run beyond this is started anew
 LOG_TAIL_BYTES = 2_000
+FREE_PORTS = range(20_000, 32_000)
 FREE_PORT_TRIES = 5  # between choosing a free port and using it another program may take it
 
 
@@ -171,10 +173,13 @@ def valkey_program() -> Path:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port that was free a moment ago, from below the range that systems take outgoing connections' ports from."""
+    for _ in range(FREE_PORT_TRIES * 20):
+        port = FREE_PORTS.start + secrets.randbelow(len(FREE_PORTS))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise EmbeddedValkeyError(f"no free port between {FREE_PORTS.start} and {FREE_PORTS.stop} on {HOST}")
 
 
 def _assert_port_free(port: int) -> None:

@@ -1,5 +1,7 @@
 """Each service's Redis user can do the service's work, and not much else."""
 
+import inspect
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 
 from deploy.acl import RIGHTS, acl_file
 from shared.embedded import EmbeddedValkey
+from shared.storage import keys
 
 PASSWORDS = {name: f"password of {name}" for name in RIGHTS}
 NAMES = {"collector": "collector", "presence": "presence", "chat_routing": "chat-routing"}
@@ -86,6 +89,12 @@ def test_nobody_comes_in_without_a_name(server: EmbeddedValkey) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 5) as connection:
         connection.sendall(b"PING\r\n")
         assert connection.recv(100).startswith(b"-NOAUTH")
+
+
+def test_every_kind_of_key_has_a_service_that_may_write_it() -> None:
+    kinds = set(re.findall(r'return f"([a-z]+):', inspect.getsource(keys))) | {"in", "cmd", "log", "chat"}
+    written = {pattern.partition(":")[0] for rights in RIGHTS.values() for pattern in rights.writes}
+    assert kinds <= written
 
 
 def test_acl_file_has_no_password_in_it() -> None:
