@@ -25,6 +25,7 @@ from services.chat_routing.domain.engagement import (
     is_queued,
     is_shown,
     row,
+    summary,
 )
 from services.chat_routing.domain.floor import (
     Floor,
@@ -33,6 +34,7 @@ from services.chat_routing.domain.floor import (
     agent_changed,
     agent_missing,
     elapse,
+    erase,
     look_again,
     perform,
 )
@@ -40,14 +42,31 @@ from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.domain.turn import VisitorFacts
 from services.chat_routing.kept import Engaged, KeptSite
 from services.chat_routing.timers import engagement_timer
-from shared.contracts.chat import ChatCommand, ChatOutcome, ChatSaid, CommandDone, RequestChat, VisitorBack, VisitorGone
+from shared.contracts.chat import (
+    ChatCommand,
+    ChatOutcome,
+    ChatSaid,
+    CommandDone,
+    RequestChat,
+    VisitorBack,
+    VisitorGone,
+    address_of,
+)
 from shared.contracts.rows import EngagementRow, PresenceRow
 from shared.contracts.sites import Membership, Operator, Site
 from shared.contracts.streams import RowChanged, RowGone
 from shared.domain.partitions import Partition
 from shared.domain.skills import facts_of, resolve
 from shared.domain.visitor import decode_row
-from shared.storage.engagements import StoredSite, add_lines, put_engagements, put_pickups, put_rows
+from shared.storage.engagements import (
+    StoredSite,
+    add_lines,
+    erase_chats,
+    put_engagements,
+    put_pickups,
+    put_rows,
+    put_summary,
+)
 from shared.storage.writes import Write
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -123,6 +142,7 @@ class SiteWork:
         self._seq = loaded.known.seq
         self._lines: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
         self._looked_at: set[str] = set()
+        self._erased: dict[str, list[str]] = {}
         touched = {visitor: unpack_engagement(value) for visitor, value in stored.touched.items()}
         self._stored: Engaged = {**touched, **loaded.known.engaged}
         self._pickups = loaded.known.pickups
@@ -216,6 +236,15 @@ class SiteWork:
         """An operator has been without connection for a while."""
         self._take(agent_missing(self._floor, operator, self._moment))
 
+    def erase(self, visitor: str, chats: list[str]) -> None:
+        """Forget the visitor and these chats of it, which are all that are stored."""
+        known = self._floor.engagements.get(visitor)
+        self._see(visitor)
+        self._take(erase(self._floor, visitor, self._moment))
+        fresh = [chat for chat in self._lines if address_of(chat) == (self._site.site, visitor)]
+        present = [known.chat] if known is not None and known.chat else []
+        self._erased[visitor] = sorted({*chats, *fresh, *present})
+
     def look_again(self) -> None:
         """The directory says something else than before: share out the waiting anew."""
         self._take(look_again(self._floor, self._moment))
@@ -260,6 +289,7 @@ class SiteWork:
         self._finish_rows(done, sorted(changed))
         for chat, lines in self._lines.items():
             done.writes += add_lines(self._partition, chat, lines, self._site.settings.retention_ms)
+        self._finish_history(done, sorted(changed))
         if self._floor.pickups != self._pickups:
             done.writes += put_pickups(self._partition, self._site.site, _encode(self._floor.pickups))
         return done
@@ -282,6 +312,25 @@ class SiteWork:
                 home = engaged if is_engaged(engagement.phase) else unengaged
                 home[visitor] = _encode(engagement)
         done.writes += put_engagements(self._partition, self._site.site, engaged, unengaged, gone)
+
+    def _finish_history(self, done: Finished, changed: list[str]) -> None:
+        site, ttl_ms, now_ms = self._site.site, self._site.settings.retention_ms, self._moment.now_ms
+        for visitor in changed:
+            old, new = self._stored.get(visitor), self._floor.engagements.get(visitor)
+            line = summary(new) if new is not None else None
+            if line is not None and (old is None or line != summary(old)):
+                began_ms, packed = line.began_at, _encode(line)
+                done.writes += put_summary(
+                    self._partition,
+                    (site, visitor),
+                    line.chat,
+                    packed,
+                    began_ms=began_ms,
+                    now_ms=now_ms,
+                    ttl_ms=ttl_ms,
+                )
+        for visitor, chats in self._erased.items():  # last: it takes away what was written above
+            done.writes += erase_chats(self._partition, (site, visitor), chats)
 
     def _finish_rows(self, done: Finished, changed: list[str]) -> None:
         rows: dict[str, bytes] = {}

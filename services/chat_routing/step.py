@@ -16,7 +16,7 @@ from services.chat_routing.metrics import Metrics
 from services.chat_routing.roster import Known, Roster, unpack_operator
 from services.chat_routing.site_work import Loaded, Sites, SiteWork, refused, unpack_engagement, unpack_pickups
 from services.chat_routing.timers import Due
-from shared.contracts.chat import ChatOutcome, Command, PresenceFacts
+from shared.contracts.chat import ChatOutcome, Command, EraseVisitor, PresenceFacts
 from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import (
     ChatOutcomes,
@@ -92,7 +92,12 @@ class ChatStep:
             for key in stored
             if (site := self._sites.site(key)) is not None and not site.disabled
         ]
-        return _Batch(partition, inputs, self._sites, loaded, Known(operators, signs, through))
+        batch = _Batch(partition, inputs, self._sites, loaded, Known(operators, signs, through))
+        for entry in entries:
+            if isinstance(entry, EraseVisitor):
+                chats = await self._store.chats_of(partition, entry.site, entry.visitor)
+                batch.histories[entry.site, entry.visitor] = chats
+        return batch
 
 
 def _unpacked(stored: StoredSite) -> KeptSite:
@@ -108,7 +113,7 @@ def _wanted(entries: Iterable[CmdEntry], due: Due, through: dict[str, list[Opera
     """The sites that a batch touches, with the visitors of each."""
     wanted: dict[str, set[str]] = {}
     for entry in entries:
-        if isinstance(entry, Command):
+        if isinstance(entry, Command | EraseVisitor):
             wanted.setdefault(entry.site, set()).add(entry.visitor)
         elif isinstance(entry, PresenceFacts):
             for fact in entry.facts:
@@ -129,6 +134,7 @@ class _Batch:
         self, partition: Partition, inputs: Inputs, sites: Sites, loaded: Iterable[Loaded], known: Known
     ) -> None:
         self.outcomes: list[Outcome] = []
+        self.histories: dict[tuple[str, str], list[str]] = {}  # chats of visitors who are to be erased
         self._sites = sites
         self._roster = Roster(
             partition,
@@ -175,6 +181,9 @@ class _Batch:
             for fact in entry.facts:
                 if fact.site in self._works:
                     self._works[fact.site].presence(fact)
+        elif isinstance(entry, EraseVisitor):
+            if entry.site in self._works:
+                self._works[entry.site].erase(entry.visitor, self.histories.get((entry.site, entry.visitor), []))
         elif isinstance(entry, LookAgain):
             if entry.site in self._works:
                 self._works[entry.site].look_again()

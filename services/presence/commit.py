@@ -14,7 +14,7 @@ import msgspec
 from services.presence.domain.draft import Draft
 from services.presence.domain.publish import publish
 from services.presence.domain.visits import MAX_VISITS
-from shared.contracts.chat import PresenceFacts, VisitorBack, VisitorGone
+from shared.contracts.chat import EraseVisitor, PresenceFacts, VisitorBack, VisitorGone
 from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import LogEntry, RowChanged, RowGone, encode
 from shared.domain.partitions import Partition
@@ -76,6 +76,7 @@ class Commit:
         after = draft.visitor
         if draft.forgotten >= 0:
             self._writes += erasure(self._partition, who, draft.forgotten, MAX_VISITS)
+            self._writes.append(xadd(stream("cmd", self._partition), encode(EraseVisitor(*who))))
         timer = timer_of(who)
         if after.due != before.due or timer in self._timers:
             self._timers[timer] = after.due or None

@@ -257,6 +257,13 @@ class PresenceFacts(Struct, frozen=True, tag="pf"):
     facts: tuple[VisitorGone | VisitorBack, ...]
 
 
+class EraseVisitor(Struct, frozen=True, tag="er"):
+    """Presence was asked to erase this visitor: chats, transcripts and whatever is remembered go too."""
+
+    site: str
+    visitor: str
+
+
 # --- chat:{T}: outcomes ------------------------------------------------------------------------------------------
 
 
@@ -382,6 +389,23 @@ class CommandDone(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cd
 ChatOutcome = (
     ChatSaid | OfferMade | OfferGone | InviteMade | InviteGone | StatusChanged | QueuePlace | ChatMarked | CommandDone
 )
+
+
+class ChatSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One chat in the visitor's history (`c:{T}:<site>:<visitor>`, by chat id). `operators`: all who took part.
+
+    `status` is how far it came, in the end how it ended (`navigating`: without an outcome); `reason` says why.
+    """
+
+    chat: str
+    status: Status
+    reason: str = ""
+    skill: str = ""
+    began_at: int = 0
+    requested_at: int = 0
+    engaged_at: int = 0
+    ended_at: int = 0
+    operators: tuple[OperatorRef, ...] = ()
 
 
 def chat_id(site: str, visitor: str, now_ms: int, version: int) -> str:

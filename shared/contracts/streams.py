@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from shared.contracts.chat import ChatCommand, ChatOutcome, PresenceFacts
+from shared.contracts.chat import ChatCommand, ChatOutcome, EraseVisitor, PresenceFacts
 from shared.contracts.rows import Device
 from shared.contracts.sites import Role
 from shared.contracts.tracking import EventType
@@ -151,7 +151,7 @@ class LookAgain(Struct, frozen=True, tag="la"):
     site: str
 
 
-CmdEntry = OperatorFact | LookAgain | PresenceFacts | ChatCommand
+CmdEntry = OperatorFact | LookAgain | PresenceFacts | EraseVisitor | ChatCommand
 
 # --- log:{T}: row changes for the gateways ------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from shared.domain.partitions import Partition
 from shared.storage import keys
 from shared.storage.clients import Clients
 from shared.storage.visitors import pairs
-from shared.storage.writes import Argument, Write, delete, hdel, hset, pexpire, set_value, xadd
+from shared.storage.writes import Argument, Write, delete, hdel, hset, pexpire, set_value, xadd, zadd, zrem
 
 OperatorKey = tuple[str, str]  # site, operator
 SERVICE = "chat_routing"  # names the checkpoint, leases, timers and mark: changing it would begin anew
@@ -76,6 +76,11 @@ class EngagementStore:
         names = list(gateways)
         answers = await self._clients.call("HMGET", keys.gateways(partition), *names)
         return {name: int(value) for name, value in zip(names, answers, strict=True) if value is not None}
+
+    async def chats_of(self, partition: Partition, site: str, visitor: str) -> list[str]:
+        """The chats in the visitor's history."""
+        names = await self._clients.call("HKEYS", keys.chats(partition, site, visitor))
+        return [name.decode() for name in names]
 
     async def connected_through(self, partition: Partition, gateway: str) -> list[OperatorKey]:
         """The operators who may have a connection on `gateway`."""
@@ -139,6 +144,29 @@ def add_lines(partition: Partition, chat: str, lines: Iterable[tuple[int, bytes]
     """Append to a transcript; the entry's id is the line's seq. It is kept for `ttl_ms` from its last line on."""
     key = keys.transcript(partition, chat)
     return [*(xadd(key, packed, entry_id=f"{seq}-0") for seq, packed in lines), pexpire(key, ttl_ms)]
+
+
+def put_summary(
+    partition: Partition, key: tuple[str, str], chat: str, packed: bytes, *, began_ms: int, now_ms: int, ttl_ms: int
+) -> list[Write]:
+    """Store a chat's line in the history of its visitor (`key`: site, visitor) and of the site; old ones fall out."""
+    history, listed = keys.chats(partition, *key), keys.site_chats(partition, key[0])
+    return [
+        *hset(history, {chat: packed}),
+        pexpire(history, ttl_ms),
+        *zadd(listed, {chat.encode(): began_ms}),
+        Write("ZREMRANGEBYSCORE", listed, ("-inf", now_ms - ttl_ms)),
+    ]
+
+
+def erase_chats(partition: Partition, key: tuple[str, str], chats: Iterable[str]) -> list[Write]:
+    """Remove these chats of a visitor (`key`: site, visitor) with their transcripts, and the history."""
+    names = list(chats)
+    return [
+        *(delete(keys.transcript(partition, chat)) for chat in names),
+        *zrem(keys.site_chats(partition, key[0]), names),
+        delete(keys.chats(partition, *key)),
+    ]
 
 
 def put_mark(partition: Partition, mark: str) -> Write:

@@ -120,6 +120,16 @@ def gateway_operators(partition: Partition, gateway: str) -> str:
     return f"gw:{{{partition.tag}}}:{gateway}"
 
 
+def chats(partition: Partition, site: str, visitor: str) -> str:
+    """Hash with retention: chat -> packed summary. Chat-routing."""
+    return f"c:{{{partition.tag}}}:{site}:{visitor}"
+
+
+def site_chats(partition: Partition, site: str) -> str:
+    """Sorted set: the site's chats by ms of their beginning, as far as retention goes. Chat-routing."""
+    return f"cs:{{{partition.tag}}}:{site}"
+
+
 def transcript(partition: Partition, chat: str) -> str:
     """Stream: the chat's events by seq. Chat-routing."""
     return f"t:{{{partition.tag}}}:{chat}"

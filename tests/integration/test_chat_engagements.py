@@ -13,7 +13,17 @@ from msgspec.structs import replace
 from services.chat_routing.app import build
 from services.chat_routing.settings import ChatRoutingSettings
 from shared.contracts import chat
-from shared.contracts.chat import Actor, ChatEvent, CommandDone, OfferMade, PresenceFacts, VisitorBack, VisitorGone
+from shared.contracts.chat import (
+    Actor,
+    ChatEvent,
+    ChatSummary,
+    CommandDone,
+    EraseVisitor,
+    OfferMade,
+    PresenceFacts,
+    VisitorBack,
+    VisitorGone,
+)
 from shared.contracts.rows import SEQ_FIELD, EngagementRow, decode_engagement_row
 from shared.contracts.sites import Membership, Operator, Site, SiteSettings, Skill
 from shared.contracts.streams import (
@@ -307,3 +317,34 @@ async def test_what_is_kept_in_memory_counts_only_while_nobody_else_has_committe
     await shop.clients.call("SET", keys.commit_mark("chat_routing", HERE), "somebody-else:1")
     assert (await shop.v("SendMessage", V1, text="Two")).code == "not_in_chat"
     await shop.clients.call("DEL", keys.stream("log", HERE), keys.engagement_meta(HERE, SITE))
+
+
+async def test_history_of_a_chat_says_how_it_went_and_who_took_part(shop):
+    answer = await chatting(shop)
+    await shop.v("EndChat", V1)
+    await shop.wait(30_000)
+    packed = await shop.clients.call("HGET", keys.chats(HERE, SITE, V1), answer.chat)
+    summary = msgspec.msgpack.decode(packed, type=ChatSummary)
+    assert (summary.status, summary.reason, summary.skill) == ("chat_end", "by_visitor", "general")
+    assert [operator.id for operator in summary.operators] == ["o_ada1"]
+    assert summary.began_at == summary.requested_at > 0
+    assert summary.ended_at >= summary.engaged_at >= summary.requested_at
+    assert await shop.clients.call("ZRANGE", keys.site_chats(HERE, SITE), 0, -1) == [answer.chat.encode()]
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["ended", "live"])
+async def test_erased_visitor_leaves_nothing_behind(shop, live):
+    await chatting(shop)
+    await shop.v("SendMessage", V1, text="My secret")
+    if not live:
+        await shop.v("EndChat", V1)
+        await chatting(shop)
+        await shop.v("EndChat", V1)
+    await shop.clients.call("HDEL", keys.visitors(HERE, SITE), V1)
+    await shop.tell(EraseVisitor(SITE, V1))
+    assert [key for key in await shop.clients.call("KEYS", "*") if V1.encode() in key] == []
+    for key in (keys.engaged, keys.unengaged, keys.engagements):
+        assert await shop.clients.call("HEXISTS", key(HERE, SITE), V1) == 0
+    assert await shop.clients.call("ZCARD", keys.site_chats(HERE, SITE)) == 0
+    assert await shop.clients.call("ZSCORE", keys.timers("chat_routing", HERE), f"e {SITE} {V1}") is None
+    assert [e.chats for e in await shop.outcomes() if isinstance(e, OperatorChanged)][-1] == 0

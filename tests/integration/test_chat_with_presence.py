@@ -13,7 +13,7 @@ from services.presence.settings import PresenceSettings
 from shared.contracts.chat import Actor, RequestChat
 from shared.contracts.rows import EngagementRow, decode_engagement_row
 from shared.contracts.sites import Membership, Operator, Site
-from shared.contracts.streams import OperatorConnected, TabEvents, Tracked, encode
+from shared.contracts.streams import ForgetVisitor, OperatorConnected, TabEvents, Tracked, encode
 from shared.domain.partitions import Partitions
 from shared.runtime.clock import ManualClock
 from shared.runtime.service import running
@@ -116,3 +116,13 @@ async def test_waiting_visitor_who_comes_back_keeps_waiting(clients, clock):
 async def nothing_due(clients: Clients, clock: ManualClock) -> bool:
     key = keys.timers("chat_routing", HERE)
     return bool(await clients.call("ZCOUNT", key, "-inf", clock.now_ms()) == 0)
+
+
+async def test_one_wish_to_be_forgotten_erases_the_chats_too(clients, clock):
+    await browser(clients, clock, 1, "page")
+    await wait_for_chat(clients, clock)
+    assert [key for key in await clients.call("KEYS", "t:*") if VISITOR.encode() in key]
+    await PartitionLog(clients).append("in", HERE, [encode(ForgetVisitor(SITE, VISITOR, clock.now_ms()))])
+    await eventually(lambda: gone(clients))
+    await eventually(lambda: done(clients, "cmd"))
+    assert [key for key in await clients.call("KEYS", "*") if VISITOR.encode() in key] == []

@@ -11,7 +11,7 @@ from typing import Literal, assert_never
 
 from msgspec import Struct
 
-from shared.contracts.chat import Actor, RefusalCode
+from shared.contracts.chat import SYSTEM, Actor, ChatSummary, RefusalCode
 from shared.contracts.rows import EngagementRow, OperatorRef, Status
 
 ANSWERS_KEPT = 64  # commands of one visitor's engagement whose answer is repeated; a client repeats only its last few
@@ -132,6 +132,7 @@ Phase = (
 )
 Talking = Chatting | Conference | Forwarded
 # Phases out of which a visitor can be invited or ask: nothing goes on, or it is over.
+ENDS: tuple[Status, ...] = ("chat_denied", "kicked", "chat_end", "redirected")
 OPEN_PHASES = (Navigating, ChatDenied, Kicked, ChatEnd, Redirected)
 
 
@@ -159,8 +160,9 @@ class Change(Struct, frozen=True, array_like=True):
 class Engagement(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """All that chat-routing knows of one visitor. Times are ms since the epoch, 0 for never.
 
-    `version` grows with every change of the row; `phase_version` is the one at which this phase began, and the version
-    of its timers. `gone_since_ms`: no sign of the visitor since. `visit_ms`: the visit that `denials` belong to.
+    `chat` began at `began_ms`, and `met` are the operators who took part in it. `version` grows with every change of
+    the row; `phase_version` is the one at which this phase began, and the version of its timers. `gone_since_ms`: no
+    sign of the visitor since. `visit_ms`: the visit that `denials` belong to.
     """
 
     site: str
@@ -178,6 +180,8 @@ class Engagement(Struct, frozen=True, omit_defaults=True, kw_only=True):
     chat: str = ""
     seq: int = 0
     rated: bool = False
+    began_ms: int = 0
+    met: tuple[OperatorRef, ...] = ()
     requested_ms: int = 0
     engaged_ms: int = 0
     ended_ms: int = 0
@@ -286,6 +290,27 @@ def with_operators(phase: Phase) -> tuple[OperatorRef, ...]:
     if isinstance(phase, Invited | Accepted):
         return (OperatorRef(phase.operator, phase.name),)
     return tuple(OperatorRef(seat.operator, seat.name) for seat in seats(phase))
+
+
+def summary(engagement: Engagement) -> ChatSummary | None:
+    """The present chat's line in the history; None if there is no chat."""
+    if not engagement.chat:
+        return None
+    lines = [change for change in engagement.timeline if change.chat == engagement.chat]
+    if len(lines) > 1 and lines[-1].status == "navigating" and lines[-2].status in ENDS:
+        lines.pop()  # only says that the outcome is no longer shown
+    last = lines[-1] if lines else Change(engagement.phase_at_ms, status(engagement.phase), SYSTEM)
+    return ChatSummary(
+        chat=engagement.chat,
+        status=last.status,
+        reason=last.reason,
+        skill=engagement.skill,
+        began_at=engagement.began_ms,
+        requested_at=engagement.requested_ms,
+        engaged_at=engagement.engaged_ms,
+        ended_at=engagement.ended_ms,
+        operators=engagement.met,
+    )
 
 
 def row(engagement: Engagement) -> EngagementRow:

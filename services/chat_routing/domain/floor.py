@@ -29,6 +29,7 @@ from services.chat_routing.domain.engagement import (
 )
 from services.chat_routing.domain.machine import (
     Elapsed,
+    Erased,
     MakeOffer,
     NobodyServes,
     Occurrence,
@@ -118,11 +119,21 @@ def elapse(floor: Floor, visitor: str, moment: Moment) -> Result:
             break
         first = min(due, key=lambda timer: timer.due_ms)
         if first.kind == "forget":
-            left = {key: value for key, value in result.floor.engagements.items() if key != visitor}
-            result = result.then(Result(replace(result.floor, engagements=left)))
-            break
+            return _dropped(result, visitor)
         result = result.then(perform(result.floor, visitor, Elapsed(first), moment))
     return result
+
+
+def erase(floor: Floor, visitor: str, moment: Moment) -> Result:
+    """End whatever goes on with the visitor and forget it."""
+    if visitor not in floor.engagements:
+        return Result(floor)
+    return _dropped(perform(floor, visitor, Erased(), moment), visitor)
+
+
+def _dropped(result: Result, visitor: str) -> Result:
+    left = {key: value for key, value in result.floor.engagements.items() if key != visitor}
+    return result.then(Result(replace(result.floor, engagements=left)))
 
 
 def agent_changed(floor: Floor, agent: Agent, moment: Moment) -> Result:

@@ -86,8 +86,13 @@ class NobodyServes(Struct, frozen=True):
     """Nobody with the skill is online any more."""
 
 
+class Erased(Struct, frozen=True):
+    """Nothing about the visitor may be kept."""
+
+
 Occurrence = (
-    VisitorGone
+    Erased
+    | VisitorGone
     | VisitorBack
     | Elapsed
     | OperatorMissing
@@ -139,6 +144,8 @@ def decide_one(engagement: Engagement, command: ChatCommand | Occurrence, desk: 
             return events_of_time.operator_offline(Turn.begin(engagement, desk), operator)
         case MakeOffer(operator=operator):
             return intake.make_offer(Turn.begin(engagement, desk), desk.agents[operator])
+        case Erased():
+            return visitor_side.erased(Turn.begin(engagement, desk))
         case NobodyServes():
             return events_of_time.nobody_serves(Turn.begin(engagement, desk))
         case _:

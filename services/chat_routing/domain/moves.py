@@ -26,6 +26,8 @@ def new_chat(engagement: Engagement, desk: Desk) -> dict[str, Any]:
     return {
         "chat": chat_id(engagement.site, engagement.visitor, desk.now_ms, engagement.version + 1),
         "seq": 0,
+        "began_ms": desk.now_ms,
+        "met": (),
         "rated": False,
         "requested_ms": 0,
         "engaged_ms": 0,

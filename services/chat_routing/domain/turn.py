@@ -25,6 +25,7 @@ from services.chat_routing.domain.engagement import (
     Phase,
     offers,
     row,
+    seats,
     status,
     with_operators,
 )
@@ -187,6 +188,9 @@ class Turn:
         if isinstance(after.phase, Navigating) and after.gone_since_ms is None and not self.desk.visitor.present:
             # Nobody will tell us that a visitor without a row has left.
             after = replace(after, gone_since_ms=self.desk.now_ms)
+        new = tuple(OperatorRef(s.operator, s.name) for s in seats(after.phase))
+        if any(one not in after.met for one in new):
+            after = replace(after, met=(*after.met, *(one for one in new if one not in after.met)))
         if after.phase != before.phase or row(after) != row(before):
             after = replace(after, version=before.version + 1)
         events = (*self.told, *self._status_change(after), *self._invitation_change(), *self._offer_changes(after))

@@ -12,9 +12,11 @@ from services.chat_routing.domain.engagement import (
     Navigating,
     Redirected,
     Requested,
+    Talking,
+    is_engaged,
     is_live,
 )
-from services.chat_routing.domain.moves import new_chat, redirect
+from services.chat_routing.domain.moves import end, new_chat, redirect
 from services.chat_routing.domain.turn import Decision, Desk, Refusal, Turn, refuse
 from shared.contracts.chat import (
     AcceptInvite,
@@ -136,6 +138,16 @@ def back(turn: Turn, _fact: VisitorBack) -> Decision:
         return turn.done()
     turn = turn.set(gone_since_ms=None, gone_told=False)
     return turn.say("back").done() if before.gone_told else turn.done()
+
+
+def erased(turn: Turn) -> Decision:
+    """Everything about the visitor goes: whoever waits or talks with it is told that it is over."""
+    phase = turn.before.phase
+    if isinstance(phase, Talking):
+        return end(turn, "erased").done()
+    if is_engaged(phase):
+        return leave_queue(turn, "erased").done()
+    return turn.done()
 
 
 def fresh_visit(engagement: Engagement, desk: Desk) -> bool:
