@@ -92,6 +92,21 @@ async def test_lost_channel_comes_back_and_says_where_the_visitor_is(shop: Bench
     assert shop.collector.events[1]["via"] == "live"
 
 
+async def test_lost_channel_of_a_hidden_tab_is_stood_in_for(shop: Bench):
+    page = await shop.context.new_page()
+    await page.clock.install()
+    await shop.open("/", page)
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await page.evaluate(HIDE, True)
+    await eventually(lambda: shop.collector.kinds() == ["page", "hide"])
+    await shop.answered(page)
+    shop.collector.live = False
+    await shop.collector.sockets[0].close(code=1012)
+    await eventually(lambda: shop.collector.attempts == 2)  # the page has noticed
+    await page.clock.run_for(11_000)  # the server gives it 15 s
+    await eventually(lambda: shop.collector.kinds() == ["page", "hide", "beat"])
+
+
 async def test_unanswered_events_of_a_dead_channel_are_sent_again(shop: Bench):
     page = await shop.open()
     await eventually(lambda: len(shop.collector.hellos) == 1)

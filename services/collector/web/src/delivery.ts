@@ -10,7 +10,7 @@ import { adopt, sender } from "./identity";
 import { now } from "./ids";
 import { close, lost, open, reopen, send } from "./live";
 import { receive } from "./main";
-import { detached, silence, visible } from "./page";
+import { silence, visible } from "./page";
 import { fill, flying, land, take } from "./queue";
 import type { Answer } from "./wire";
 import { BODY_CHARS, IMAGE_CHARS } from "./wire";
@@ -93,7 +93,6 @@ function hasten(): void {
 
 export function channelLost(): void {
   if (overLive) settle(round, 0);
-  detached();
 }
 
 export function received(message: Answer): void {

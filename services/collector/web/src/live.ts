@@ -6,7 +6,7 @@ import { ANSWER_MS, BLOCKED_MS, RETURN_MS, backoff } from "./cadence";
 import { base, channelLost, received, refused } from "./delivery";
 import { guard, later } from "./guard";
 import { adopt, sender } from "./identity";
-import { attached, gone } from "./page";
+import { attached, detached, gone } from "./page";
 import type { Answer } from "./wire";
 
 let socket: WebSocket | undefined;
@@ -36,6 +36,7 @@ export function close(then = 0): void {
 }
 
 export function lost(): void {
+  if (ready) detached();
   close();
   timer = later(reopen, backoff(failures++, worked ? RETURN_MS : BLOCKED_MS));
   channelLost();

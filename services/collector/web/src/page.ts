@@ -2,7 +2,7 @@
  * The visitor's tab as the collector should see it: which page, shown or hidden, used or not, and when it goes.
  * Read `begin` first; everything else answers to an event of the browser.
  */
-import { HTTP_BEAT_MS, STAND_IN_MS, TITLE_MS, beatInterval } from "./cadence";
+import { STAND_IN_MS, TITLE_MS, beatInterval } from "./cadence";
 import { flush, reset } from "./delivery";
 import { IDLE_MS, idle, restart, show, total } from "./engagement";
 import { guard, later, on } from "./guard";
@@ -144,9 +144,10 @@ export function attached(again: boolean): void {
   else schedule();
 }
 
+/** The live channel was lost: if it is not back soon, a beat says that the visitor is still there. */
 export function detached(): void {
-  lastEventAt = Math.max(lastEventAt, now() - (HTTP_BEAT_MS - STAND_IN_MS));
-  schedule();
+  clearTimeout(beating);
+  beating = later(beat, STAND_IN_MS);
 }
 
 /** Says goodbye, and is silent from now on. */
