@@ -106,7 +106,7 @@ export function received(message: Answer): void {
 /** A blocked beacon is reported as sent, a blocked request as a network error: only this event tells them apart. */
 function violated({ blockedURI, disposition }: SecurityPolicyViolationEvent): void {
   if (disposition !== "enforce" || !blockedURI.includes(base.slice(5))) return;
-  if (blockedURI.startsWith("ws")) close(1);
+  if (blockedURI[0] === "w") close(1); // ws, wss
   else if (blockedURI.includes("e.gif")) refused();
   else {
     imageOnly = true;

@@ -83,7 +83,9 @@ function turn(from: string | undefined): void {
   route = routeOf(location.href);
   title = currentTitle();
   announcing = true;
-  later(put, TITLE_MS);
+  later(() => {
+    if (announcing) put();
+  }, TITLE_MS);
 }
 
 /** Another page view of this tab; the address may be the same. */
