@@ -14,6 +14,7 @@ from services.operator_gateway.api.context import ApiContext
 from services.operator_gateway.api.metrics import ApiMetrics
 from services.operator_gateway.api.mount import add_api_routes
 from services.operator_gateway.console import add_console_routes
+from services.operator_gateway.geodata import attribution
 from services.operator_gateway.live.attendance import Attendance
 from services.operator_gateway.live.feed import Feed
 from services.operator_gateway.live.gate import Gate
@@ -108,6 +109,7 @@ class Gateway:
             lockout=Lockout(self.clients, self.clock),
             clock=self.clock,
             collector_url=self.settings.collector_url,
+            geoip=attribution(self.settings.geoip_db),
             client_address=self._address,
             secure=lambda request: request.secure or self.settings.tls_proxy,
             metrics=self.api_metrics,

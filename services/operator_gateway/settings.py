@@ -37,6 +37,7 @@ class GatewaySettings:
         "GATEWAY_BEHIND_TLS", False, help="a proxy before the gateway speaks TLS: cookies are marked Secure"
     )
     collector_url: str = setting("COLLECTOR_URL", "", help="where websites load the tracker from, for the snippet")
+    geoip_db: Path | None = setting("GEOIP_DB", None, help="the collectors' country database, to name its source")
     static: Path = setting("GATEWAY_STATIC", STATIC, help="folder of the built console")
     instance: str = setting("GATEWAY_INSTANCE", "", help="prefix of this gateway's name; the rest is made up")
     log_level: str = setting("LOG_LEVEL", "INFO", help="DEBUG, INFO, WARNING or ERROR")
