@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from shared.contracts.rows import EngagementRow, PresenceRow, Row, Status
 
 
@@ -31,16 +33,16 @@ class SiteFacts:
     __hash__ = None  # type: ignore[assignment]
 
 
-class Visitor:
-    """An immutable pair of parts. A change makes a new one, so that an index can work out where the old one stood."""
+class Visitor(Struct, gc=False):
+    """A pair of parts that is not changed: a change makes a new one, so that an index can tell where the old one stood.
 
-    __slots__ = ("_row", "engagement", "id", "presence")
+    Struct without garbage collection for the same reason as the rows. `merged` is filled in by :meth:`row`.
+    """
 
-    def __init__(self, visitor: str, presence: PresenceRow, engagement: EngagementRow | None) -> None:
-        self.id = visitor
-        self.presence = presence
-        self.engagement = engagement
-        self._row: Row | None = None
+    id: str
+    presence: PresenceRow
+    engagement: EngagementRow | None
+    merged: Row | None = None
 
     @property
     def version(self) -> int:
@@ -63,9 +65,9 @@ class Visitor:
 
     def row(self, facts: SiteFacts) -> Row:
         """The merged row; the same object as long as no part changes, so identity means equality."""
-        if self._row is None:
-            self._row = self._merge(facts)
-        return self._row
+        if self.merged is None:
+            self.merged = self._merge(facts)
+        return self.merged
 
     def _merge(self, facts: SiteFacts) -> Row:
         seen, talk = self.presence, self.engagement
