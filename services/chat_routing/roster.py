@@ -1,7 +1,8 @@
 """The operators' side of one step: facts and due timers in, changed records and timers out.
 
 A :class:`Roster` is the working set of one batch: it is given what is stored, changed by pure functions, and turned
-into writes at the end. Whoever shares out visitors is told of each change by `on_change`, at once and in order.
+into writes at the end. Whoever shares out visitors is told of each change by `on_change`, at once and in order, and of
+each new connection by `on_connected`.
 Read :meth:`Roster.take` and :meth:`Roster.elapse`, then :meth:`Roster.writes`.
 """
 
@@ -81,6 +82,7 @@ class Roster:
         settings_of: SettingsOf,
         tell: Callable[[OperatorChanged | GatewayUnknown], None],
         on_change: Callable[[OperatorKey, OperatorPresence], None],
+        on_connected: Callable[[OperatorKey], None],
     ) -> None:
         self.timers: dict[bytes, int | None] = {}
         self._partition = partition
@@ -93,6 +95,7 @@ class Roster:
         self._settings_of = settings_of
         self._tell = tell
         self._on_change = on_change
+        self._on_connected = on_connected
         self._forgotten: set[OperatorKey] = set()
         self._changed_signs: set[str] = set()
         self._dead: set[str] = set()
@@ -105,9 +108,12 @@ class Roster:
         if isinstance(fact, OperatorConnected):
             self._sign(fact.gateway, fact.at_ms, announced=True)
         key = (fact.site, fact.operator)
-        after = fold(self._operators.get(key), fact, self._now_ms)
+        before = self._operators.get(key)
+        after = fold(before, fact, self._now_ms)
         if after is not None:
             self._put(key, after)
+            if isinstance(fact, OperatorConnected) and after.connections != (before.connections if before else ()):
+                self._on_connected(key)
 
     def elapse(self, gateways: list[str], operators: list[OperatorKey]) -> None:
         """What the time that has passed does by itself. A timer that was moved meanwhile finds nothing to do."""

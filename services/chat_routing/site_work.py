@@ -24,6 +24,7 @@ from services.chat_routing.domain.engagement import (
     is_engaged,
     is_queued,
     is_shown,
+    offers,
     row,
     summary,
 )
@@ -39,7 +40,7 @@ from services.chat_routing.domain.floor import (
     perform,
 )
 from services.chat_routing.domain.operators import OperatorPresence
-from services.chat_routing.domain.turn import VisitorFacts
+from services.chat_routing.domain.turn import VisitorFacts, offer_made
 from services.chat_routing.kept import Engaged, KeptSite
 from services.chat_routing.timers import engagement_timer
 from shared.contracts.chat import (
@@ -231,6 +232,14 @@ class SiteWork:
         agent = self._agent(operator, presence)
         if agent is not None:
             self._take(agent_changed(self._floor, agent, self._moment))
+
+    def tell_offers(self, operator: str) -> None:
+        """A console that has just connected is told what waits for its operator; who knows it already knows the id."""
+        for visitor in sorted(self._floor.agents[operator].held if operator in self._floor.agents else ()):
+            engagement = self._floor.engagements[visitor]
+            for offer in offers(engagement.phase):
+                if offer.operator == operator:
+                    self._tell(offer_made(offer, engagement, self._moment.settings))
 
     def operator_missing(self, operator: str) -> None:
         """An operator has been without connection for a while."""

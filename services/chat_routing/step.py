@@ -144,6 +144,7 @@ class _Batch:
             settings_of=self._settings,
             tell=self.outcomes.append,
             on_change=self._operator_changed,
+            on_connected=self._operator_connected,
         )
         self._works: dict[str, SiteWork] = {}
         for one in loaded:
@@ -168,6 +169,11 @@ class _Batch:
         work = self._works.get(key[0])
         if work is not None:
             work.operator_changed(key[1], presence)
+
+    def _operator_connected(self, key: OperatorKey) -> None:
+        work = self._works.get(key[0])
+        if work is not None:
+            work.tell_offers(key[1])
 
     def take(self, entry: CmdEntry) -> None:
         """One entry of the stream."""

@@ -19,6 +19,7 @@ from shared.contracts.chat import (
     ChatSummary,
     CommandDone,
     EraseVisitor,
+    InviteMade,
     OfferMade,
     PresenceFacts,
     VisitorBack,
@@ -46,6 +47,7 @@ from shared.storage import keys
 from shared.storage.clients import Clients
 from shared.storage.directory_store import DirectoryStore
 from shared.storage.log import PartitionLog
+from shared.storage.transcripts import Transcripts
 from tests.eventually import eventually
 
 PARTITIONS = Partitions(4)
@@ -348,3 +350,36 @@ async def test_erased_visitor_leaves_nothing_behind(shop, live):
     assert await shop.clients.call("ZCARD", keys.site_chats(HERE, SITE)) == 0
     assert await shop.clients.call("ZSCORE", keys.timers("chat_routing", HERE), f"e {SITE} {V1}") is None
     assert [e.chats for e in await shop.outcomes() if isinstance(e, OperatorChanged)][-1] == 0
+
+
+async def test_transcript_is_read_in_pages_and_from_where_one_left_off(shop):
+    answer = await chatting(shop)
+    for n in range(5):
+        await shop.v("SendMessage", V1, text=f"Line {n}")
+    read = Transcripts(shop.clients, PARTITIONS)
+    assert [line.seq for line in await read.after(answer.chat, 0)] == [1, 2, 3, 4, 5, 6, 7]
+    assert [line.seq for line in await read.after(answer.chat, 5)] == [6, 7]
+    assert [line.seq for line in await read.after(answer.chat, 7)] == []
+    assert [line.seq for line in await read.before(answer.chat, limit=2)] == [6, 7]
+    assert [line.seq for line in await read.before(answer.chat, 6, limit=2)] == [4, 5]
+    assert await read.before(answer.chat, 1) == []
+    assert await read.after("nonsense", 0) == []
+    assert [chat.chat for chat in await read.chats(SITE, V1)] == [answer.chat]
+    assert [chat.chat for chat in await read.latest(SITE)] == [answer.chat]
+    assert await read.latest(SITE, before_ms=1) == []
+
+
+async def test_console_that_connects_is_told_what_waits_for_it(shop):
+    await shop.here(V1)
+    await shop.v("RequestChat", V1)
+    await shop.tell(OperatorConnected(SITE, "o_ada1", "Ada", "c-second", "gw1", shop.clock.now_ms()))
+    offers = [e for e in await shop.outcomes() if isinstance(e, OfferMade)]
+    assert len(offers) == 2
+    assert offers[0] == offers[1]
+
+
+async def test_invitation_goes_by_the_id_of_its_chat(shop):
+    await shop.here(V1)
+    await shop.o("InviteVisitor", "o_ada1", V1, text="Hello")
+    made = next(e for e in await shop.outcomes() if isinstance(e, InviteMade))
+    assert made.invitation == (await shop.row(V1)).chat

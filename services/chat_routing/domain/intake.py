@@ -41,7 +41,6 @@ from shared.contracts.chat import (
     RedirectVisitor,
     RefusalCode,
     WithdrawInvite,
-    offer_id,
 )
 
 
@@ -51,14 +50,14 @@ def invite(turn: Turn, command: InviteVisitor, agent: Agent) -> Decision | Refus
     obstacle = _invite_obstacle(before, desk) or why_not(agent, desk.visitor.skill)
     if obstacle is not None:
         return refuse(obstacle, before)
-    invitation = offer_id(before.site, before.visitor, desk.now_ms, before.version + 1)
     fields = new_chat(before, desk) | {
         "skill": desk.visitor.skill,
         "why": desk.visitor.why,
         "visit_ms": desk.visitor.visit_ms,
         "denials": 0 if fresh_visit(before, desk) else before.denials,
     }
-    phase = Invited(invitation, agent.operator, agent.name, command.text)
+    # The invitation goes by the chat's id: whoever knows the row and the transcript can tell it again.
+    phase = Invited(fields["chat"], agent.operator, agent.name, command.text)
     return turn.to(phase, **fields).say("invited", text=command.text).done()
 
 

@@ -252,26 +252,27 @@ class Turn:
             for offer in old.values()
             if offer.offer not in new
         ]
-        return gone + [self._made(offer, after) for offer in new.values() if offer.offer not in old]
+        return gone + [offer_made(offer, after, self.desk.settings) for offer in new.values() if offer.offer not in old]
 
-    def _made(self, offer: Offer, after: Engagement) -> OfferMade:
-        settings = self.desk.settings
-        if isinstance(after.phase, Forwarded):
-            expires_at = after.phase_at_ms + settings.forward_ms
-        else:
-            expires_at = offer.made_ms + settings.offer_ms
-        return OfferMade(
-            offer=offer.offer,
-            offered=offer.kind,
-            operator=offer.operator,
-            site=after.site,
-            visitor=after.visitor,
-            chat=after.chat,
-            expires_at=expires_at,
-            sender=offer.sender,
-            note=offer.note,
-            why=offer.why,
-        )
+
+def offer_made(offer: Offer, engagement: Engagement, settings: SiteSettings) -> OfferMade:
+    """What the operator who is asked is told, now or again after a reconnect."""
+    if isinstance(engagement.phase, Forwarded):
+        expires_at = engagement.phase_at_ms + settings.forward_ms
+    else:
+        expires_at = offer.made_ms + settings.offer_ms
+    return OfferMade(
+        offer=offer.offer,
+        offered=offer.kind,
+        operator=offer.operator,
+        site=engagement.site,
+        visitor=engagement.visitor,
+        chat=engagement.chat,
+        expires_at=expires_at,
+        sender=offer.sender,
+        note=offer.note,
+        why=offer.why,
+    )
 
 
 def refuse(code: RefusalCode, engagement: Engagement, taken_by: str = "") -> Refusal:
