@@ -48,6 +48,8 @@ from shared.contracts.chat import (
     ChatOutcome,
     ChatSaid,
     CommandDone,
+    ForwardChat,
+    InviteOperator,
     RequestChat,
     VisitorBack,
     VisitorGone,
@@ -207,8 +209,19 @@ class SiteWork:
     def command(self, command: ChatCommand) -> None:
         """Carry out a command of a visitor or an operator."""
         choice = command.skill if isinstance(command, RequestChat) else ""
+        self._meet(command.by.id if command.by.kind == "operator" else "")
+        if isinstance(command, ForwardChat | InviteOperator):
+            self._meet(command.to_operator if isinstance(command, ForwardChat) else command.operator)
         self._see(command.visitor, choice)
         self._take(perform(self._floor, command.visitor, command, self._moment))
+
+    def _meet(self, operator: str) -> None:
+        """A member of the site who never connected is offline, and not unknown."""
+        account = self._sites.operator(operator) if operator else None
+        if account is not None and operator not in self._floor.agents:
+            agent = self._agent(operator, OperatorPresence(name=account.name))
+            if agent is not None:
+                self._floor = replace(self._floor, agents={**self._floor.agents, operator: agent})
 
     def presence(self, fact: VisitorGone | VisitorBack) -> None:
         """A visitor's row left or came."""
@@ -294,8 +307,8 @@ class SiteWork:
             engagement = after.get(visitor)
             due = next_due_ms(engagement, self._moment.settings, self._moment.resumed_at_ms) if engagement else None
             done.timers[engagement_timer((self._site.site, visitor))] = due
-        self._finish_states(done, changed)
         self._finish_rows(done, sorted(changed))
+        self._finish_states(done, changed)
         for chat, lines in self._lines.items():
             done.writes += add_lines(self._partition, chat, lines, self._site.settings.retention_ms)
         self._finish_history(done, sorted(changed))
@@ -343,6 +356,7 @@ class SiteWork:
 
     def _finish_rows(self, done: Finished, changed: list[str]) -> None:
         rows: dict[str, bytes] = {}
+        numbered: dict[str, Engagement] = {}
         gone: list[str] = []
         for visitor in changed:
             before, after = _shown(self._stored.get(visitor)), _shown(self._floor.engagements.get(visitor))
@@ -361,7 +375,9 @@ class SiteWork:
                 # The sequence number is the version: it grows whatever becomes of the visitor.
                 self._seq += 1
                 rows[visitor] = _encode(with_fields(after, version=self._seq))
+                numbered[visitor] = with_fields(self._floor.engagements[visitor], row_version=self._seq)
                 done.changes.append(self._changed(visitor, fields, full=before is None))
+        self._floor = replace(self._floor, engagements={**self._floor.engagements, **numbered})
         if rows or gone:
             done.writes += put_rows(self._partition, self._site.site, rows, gone, self._seq)
 

@@ -383,3 +383,17 @@ async def test_invitation_goes_by_the_id_of_its_chat(shop):
     await shop.o("InviteVisitor", "o_ada1", V1, text="Hello")
     made = next(e for e in await shop.outcomes() if isinstance(e, InviteMade))
     assert made.invitation == (await shop.row(V1)).chat
+
+
+async def test_command_for_a_row_that_has_changed_is_refused(shop):
+    await chatting(shop)
+    row = await shop.row(V1)
+    assert (await shop.o("EndChat", "o_ada1", V1, version=row.version - 1)).code == "stale_version"
+    assert (await shop.o("EndChat", "o_ada1", V1, version=row.version)).code is None
+
+
+async def test_member_who_never_connected_is_offline_and_not_unknown(shop):
+    await chatting(shop)
+    assert (await shop.o("ForwardChat", "o_ada1", V1, to_operator="o_bob1")).code == "target_offline"
+    assert (await shop.o("ForwardChat", "o_ada1", V1, to_operator="o_zoe1")).code == "not_found"
+    assert (await shop.o("JoinChat", "o_zoe1", V1)).code == "forbidden"

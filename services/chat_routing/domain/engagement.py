@@ -162,13 +162,14 @@ class Engagement(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     `chat` began at `began_ms`, and `met` are the operators who took part in it. `version` grows with every change of
     the row; `phase_version` is the one at which this phase began, and the version of its timers. `gone_since_ms`: no
-    sign of the visitor since. `visit_ms`: the visit that `denials` belong to.
+    sign of the visitor since. `row_version`: of the row as others see it. `visit_ms`: the visit that `denials` count.
     """
 
     site: str
     visitor: str
     phase: Phase = Navigating()
     version: int = 0
+    row_version: int = 0
     phase_version: int = 0
     phase_at_ms: int = 0
     reason: str = ""

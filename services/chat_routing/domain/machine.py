@@ -155,7 +155,7 @@ def decide_one(engagement: Engagement, command: ChatCommand | Occurrence, desk: 
 def _asked(engagement: Engagement, command: ChatCommand, desk: Desk) -> Decision | Refusal:
     if is_too_long(command):
         return refuse("too_long", engagement)
-    if command.version is not None and command.version != engagement.version:
+    if command.version is not None and command.version != engagement.row_version:
         return refuse("stale_version", engagement)
     if command.chat and command.chat != engagement.chat:
         return refuse("not_found", engagement)
