@@ -36,12 +36,13 @@ def percentiles(times_ms: list[float]) -> str:
     return f"p50 {cuts[49]:7.1f}   p95 {cuts[94]:7.1f}   p99 {cuts[98]:7.1f}   max {max(times_ms):7.1f} ms"
 
 
-async def until_rows(operator: Operator, count: int) -> None:
-    """Wait until the list has `count` visitors."""
+async def until_listed(operator: Operator, seen: set[str]) -> None:
+    """Wait until the newest visitor is one that was not there before."""
     async with asyncio.timeout(DEADLINE_S):
-        while operator.total < count:
+        while not operator.rows or operator.rows[0]["visitor"] in seen:
             operator.changed.clear()
             await operator.changed.wait()
+    seen.add(operator.rows[0]["visitor"])
 
 
 async def round_trips(session: aiohttp.ClientSession, stack: Stack, count: int) -> list[float]:
@@ -61,27 +62,27 @@ async def beacons(session: aiohttp.ClientSession, stack: Stack, operator: Operat
     times = []
     for number in range(count):
         visitor = Visitor(session, lambda: stack.collector, stack.site, stack.origins[0])
-        before = operator.total
+        seen = set(operator.by_visitor())
         start = time.perf_counter()
         sending = asyncio.create_task(visitor.view(f"/{number}"))
-        await until_rows(operator, before + 1)
+        await until_listed(operator, seen)
         times.append((time.perf_counter() - start) * 1000)
         await sending
         await asyncio.sleep(PAUSE_S)
     return times
 
 
-async def pages(stack: Stack, operator: Operator, origin: str, embed: str, count: int) -> list[float]:
+async def pages(operator: Operator, origin: str, path: str, count: int) -> list[float]:
     """One new browser profile after the other, a real page each."""
     times = []
     async with chromium() as browser:
         for _ in range(count):
             context = await browser.new_context()
             page = await context.new_page()
-            before = operator.total
+            seen = set(operator.by_visitor())
             start = time.perf_counter()
-            going = asyncio.create_task(page.goto(origin + embed))
-            await until_rows(operator, before + 1)
+            going = asyncio.create_task(page.goto(origin + path))
+            await until_listed(operator, seen)
             times.append((time.perf_counter() - start) * 1000)
             await going
             await context.close()
@@ -94,11 +95,11 @@ async def main(visitors: int, page_loads: int) -> None:
         async with website() as shop, Stack(Path(folder), origins=(shop.origin,), env=HEADLESS) as stack:
             shop.install(stack.collector, stack.site)
             async with Operator(stack.gateway, msgpack=True) as operator, aiohttp.ClientSession() as session:
-                await operator.open(stack.site, limit=200)
+                await operator.open(stack.site, sort={"by": "visit_started_at", "dir": "desc"}, limit=200)
                 await beacons(session, stack, operator, 20)  # everything is loaded and connected now
                 base = await round_trips(session, stack, visitors)
                 rows = await beacons(session, stack, operator, visitors)
-                loads = await pages(stack, operator, shop.origin, "/", page_loads) if page_loads else []
+                loads = await pages(operator, shop.origin, "/", page_loads) if page_loads else []
     print(f"round trip (baseline), n={visitors}:  {percentiles(base)}")
     print(f"beacon to row,         n={visitors}:  {percentiles(rows)}")
     print(f"   ratio of medians to the baseline: {statistics.median(rows) / statistics.median(base):.1f}")
