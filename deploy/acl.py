@@ -45,7 +45,7 @@ def _owner(service: str) -> tuple[str, ...]:
 
 RIGHTS = {
     "collector": Rights(
-        reads=(*_DIRECTORY, "ck:*", "chat:*", "v:*", "p:*", "g:*", "o:*", "t:*"),
+        reads=(*_DIRECTORY, "ck:*", "chat:*", "v:*", "p:*", "g:*", "o:*", "t:*", "w:*", "iv:*"),
         writes=(*_EVERYBODY, "in:*", "cmd:*"),
     ),
     "presence": Rights(
@@ -56,7 +56,7 @@ RIGHTS = {
         reads=(*_DIRECTORY, "v:*", "p:*"),
         writes=(
             *(*_EVERYBODY, *_owner("chat_routing"), "cmd:*", "log:*", "chat:*"),
-            *("g:*", "ea:*", "eo:*", "mg:*", "o:*", "gw:*", "t:*"),
+            *("g:*", "ea:*", "eo:*", "mg:*", "o:*", "gw:*", "t:*", "w:*", "iv:*", "ib:*"),
         ),
     ),
     "operator-gateway": Rights(

@@ -34,6 +34,7 @@ from shared.contracts.streams import (
 from shared.domain.partitions import Partition
 from shared.storage.engagements import EngagementStore, OperatorKey, StoredSite, put_mark
 from shared.storage.owner import BATCH, Changes, Inputs
+from shared.storage.visitor_sides import told_writes
 from shared.storage.writes import Write
 
 RECHECK_MS = 200  # while a backlog is worked off: a sign of life may be waiting in it
@@ -135,6 +136,7 @@ class _Batch:
     ) -> None:
         self.outcomes: list[Outcome] = []
         self.histories: dict[tuple[str, str], list[str]] = {}  # chats of visitors who are to be erased
+        self._partition = partition
         self._sites = sites
         self._roster = Roster(
             partition,
@@ -221,6 +223,7 @@ class _Batch:
                 self._roster.note_load(
                     (site, operator), chats=len(agent.held), misses=agent.misses, idle_since_ms=agent.idle_since_ms
                 )
+        writes += told_writes(self._partition, self.outcomes, lambda site: self._settings(site).retention_ms)
         writes += self._roster.writes()
         timers |= self._roster.timers
         kept = {site: work.kept(self._roster.of_site(site)) for site, work in self._works.items()}

@@ -122,6 +122,9 @@ class LeaveForm(Command, frozen=True, tag="lf"):
     """The visitor sent or closed the offline form."""
 
     sent: bool = False
+    name: str = ""
+    email: str = ""
+    text: str = ""
 
 
 class SendMessage(Command, frozen=True, tag="sm"):
@@ -386,8 +389,31 @@ class CommandDone(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cd
     taken_by: str = ""
 
 
+class OfflineMessageLeft(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ol"):
+    """A visitor left a message in the offline form. Kept in the site's inbox as this very value."""
+
+    site: str
+    visitor: str
+    id: str
+    at: int
+    name: str
+    email: str
+    text: str
+    chat: str = ""
+    skill: str = ""
+
+
 ChatOutcome = (
-    ChatSaid | OfferMade | OfferGone | InviteMade | InviteGone | StatusChanged | QueuePlace | ChatMarked | CommandDone
+    ChatSaid
+    | OfferMade
+    | OfferGone
+    | InviteMade
+    | InviteGone
+    | StatusChanged
+    | QueuePlace
+    | ChatMarked
+    | OfflineMessageLeft
+    | CommandDone
 )
 
 

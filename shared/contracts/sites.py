@@ -18,6 +18,28 @@ Ms = Annotated[int, Meta(ge=10, le=90 * 24 * 3_600_000)]
 Intake = Literal["pick", "assign"]
 
 
+TextKey = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[a-z][a-zA-Z0-9_.]*$(?!\n)")]
+Asked = Literal["required", "optional", "off"]
+
+
+class WidgetSettings(Struct, frozen=True, kw_only=True):
+    """How the chat widget looks and what it asks before a chat. `texts` replace the widget's own, by key."""
+
+    launcher: bool = False  # the bubble on every page; without it the page itself calls `foyer.open()`
+    color: Annotated[str, Meta(min_length=7, max_length=7, pattern=r"^#[0-9a-fA-F]{6}$")] = "#1f6feb"
+    mode: Literal["auto", "light", "dark"] = "auto"
+    side: Literal["end", "start"] = "end"
+    language: Annotated[str, Meta(max_length=35, pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$(?!\n)")] = ""
+    texts: Annotated[dict[TextKey, Annotated[str, Meta(max_length=500)]], Meta(max_length=60)] = {}
+    name: Asked = "required"
+    email: Asked = "off"
+    question: Asked = "optional"
+    choose_skill: bool = False  # the form offers the site's skills
+    preview: bool = False  # operators see what is being typed; the visitor is told
+    sound: bool = True
+    rating: bool = True
+
+
 class SiteSettings(Struct, frozen=True, kw_only=True):
     """Numbers of the behaviour, per site; the defaults are the product's. Times are milliseconds."""
 
@@ -49,6 +71,7 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
     form_ms: Ms = 10 * 60_000  # the offline form waits this long
     consent_required: bool = False
     track_attributes: bool = True
+    widget: WidgetSettings = WidgetSettings()
 
 
 class Skill(Struct, frozen=True):

@@ -97,7 +97,16 @@ class ForgetVisitor(Struct, frozen=True, tag="fg"):
     at_ms: int
 
 
-InEntry = TabEvents | TabAttached | TabDetached | CollectorAlive | ForgetVisitor
+class VisitorNamed(Struct, frozen=True, tag="nm"):
+    """The visitor gave a name before a chat: from now on that is the nickname."""
+
+    site: str
+    visitor: str
+    name: str
+    at_ms: int
+
+
+InEntry = VisitorNamed | TabEvents | TabAttached | TabDetached | CollectorAlive | ForgetVisitor
 
 # --- cmd:{T}: gateways and collectors ask chat-routing ------------------------------------------------------------
 

@@ -130,6 +130,21 @@ def site_chats(partition: Partition, site: str) -> str:
     return f"cs:{{{partition.tag}}}:{site}"
 
 
+def visitor_side(partition: Partition, site: str, visitor: str) -> str:
+    """Hash with expiry: `status` and `place` as the visitor was last told. Chat-routing."""
+    return f"w:{{{partition.tag}}}:{site}:{visitor}"
+
+
+def invitations(partition: Partition) -> str:
+    """Hash: `site visitor` -> packed invitation that waits for the visitor's answer. Chat-routing."""
+    return f"iv:{{{partition.tag}}}"
+
+
+def inbox(partition: Partition, site: str) -> str:
+    """Stream with retention: messages of the offline form. Chat-routing."""
+    return f"ib:{{{partition.tag}}}:{site}"
+
+
 def transcript(partition: Partition, chat: str) -> str:
     """Stream: the chat's events by seq. Chat-routing."""
     return f"t:{{{partition.tag}}}:{chat}"

@@ -39,9 +39,11 @@ from shared.contracts.chat import (
     ChatSaid,
     InviteGone,
     InviteMade,
+    LeaveForm,
     OfferGone,
     OfferKind,
     OfferMade,
+    OfflineMessageLeft,
     RefusalCode,
     StatusChanged,
     offer_id,
@@ -169,6 +171,22 @@ class Turn:
     def mark(self, marked: ChatMarked) -> Turn:
         """Pass on something that is not kept."""
         return self._with(told=(*self.told, marked))
+
+    def leave_message(self, form: LeaveForm) -> Turn:
+        """Put the offline form's message into the inbox."""
+        state = self.state
+        left = OfflineMessageLeft(
+            site=state.site,
+            visitor=state.visitor,
+            id=form.id,
+            at=self.desk.now_ms,
+            name=form.name,
+            email=form.email,
+            text=form.text,
+            chat=state.chat,
+            skill=state.skill or self.desk.visitor.skill,
+        )
+        return self._with(told=(*self.told, left))
 
     def because(self, reason: str, taken_by: Actor | None = None) -> Turn:
         """Why offers and invitations that are no longer there ended."""

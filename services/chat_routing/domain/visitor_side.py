@@ -110,7 +110,11 @@ def rate(turn: Turn, command: RateChat) -> Decision | Refusal:
 
 
 def leave_form(turn: Turn, command: LeaveForm) -> Decision | Refusal:
-    """Transition 23 for the form."""
+    """Transition 23 for the form. A message is taken also where the form was shown because the site is offline."""
+    if command.sent and command.text and not is_live(turn.before.phase):
+        turn = turn.leave_message(command)
+        if not isinstance(turn.before.phase, Redirected):
+            return turn.done()
     if isinstance(turn.before.phase, Navigating):
         return turn.done()
     if not isinstance(turn.before.phase, Redirected):
