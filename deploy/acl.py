@@ -56,7 +56,7 @@ RIGHTS = {
         reads=(*_DIRECTORY, "v:*", "p:*"),
         writes=(
             *(*_EVERYBODY, *_owner("chat_routing"), "cmd:*", "log:*", "chat:*"),
-            *("g:*", "ea:*", "eo:*", "mg:*", "o:*", "gw:*", "t:*", "w:*", "iv:*", "ib:*"),
+            *("g:*", "ea:*", "eo:*", "mg:*", "o:*", "gw:*", "t:*", "w:*", "iv:*", "ib:*", "c:*", "cs:*"),
         ),
     ),
     "operator-gateway": Rights(
@@ -75,6 +75,9 @@ RIGHTS = {
             "o:*",
             "gw:*",
             "t:*",
+            "c:*",
+            "cs:*",
+            "ib:*",
         ),
         writes=(*_EVERYBODY, "in:*", "cmd:*", "{dir}:*"),
     ),

@@ -35,7 +35,6 @@ from shared.domain.partitions import Partition
 from shared.storage.engagements import EngagementStore, OperatorKey, StoredSite, put_mark
 from shared.storage.owner import BATCH, Changes, Inputs
 from shared.storage.visitor_sides import told_writes
-from shared.storage.writes import Write
 
 RECHECK_MS = 200  # while a backlog is worked off: a sign of life may be waiting in it
 MAX_OUTCOMES = 500  # in one stream entry
@@ -210,7 +209,8 @@ class _Batch:
 
     def changes(self) -> tuple[Changes, dict[str, KeptSite]]:
         """All that the batch came to, and its sites as they are once it is durable."""
-        writes: list[Write] = []
+        # First: erasing a visitor, which comes with the site's writes, takes away what was told before.
+        writes = told_writes(self._partition, self.outcomes, lambda site: self._settings(site).retention_ms)
         timers: dict[bytes, int | None] = {}
         rows: list[bytes] = []
         for site, work in self._works.items():
@@ -223,7 +223,6 @@ class _Batch:
                 self._roster.note_load(
                     (site, operator), chats=len(agent.held), misses=agent.misses, idle_since_ms=agent.idle_since_ms
                 )
-        writes += told_writes(self._partition, self.outcomes, lambda site: self._settings(site).retention_ms)
         writes += self._roster.writes()
         timers |= self._roster.timers
         kept = {site: work.kept(self._roster.of_site(site)) for site, work in self._works.items()}

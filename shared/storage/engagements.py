@@ -166,6 +166,7 @@ def erase_chats(partition: Partition, key: tuple[str, str], chats: Iterable[str]
         *(delete(keys.transcript(partition, chat)) for chat in names),
         *zrem(keys.site_chats(partition, key[0]), names),
         delete(keys.chats(partition, *key)),
+        delete(keys.visitor_side(partition, *key)),
     ]
 
 

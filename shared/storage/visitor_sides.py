@@ -24,7 +24,7 @@ from shared.domain.partitions import Partition, Partitions
 from shared.storage import keys
 from shared.storage.clients import Clients
 from shared.storage.visitors import pairs
-from shared.storage.writes import Write, delete, hdel, hset, pexpire, xadd
+from shared.storage.writes import Write, hdel, hset, pexpire, xadd
 
 # How long a chat that is over can still be caught up with, and how long one that goes on may stay without any change.
 OVER_MS: Final = 3_600_000
@@ -86,9 +86,7 @@ class VisitorSides:
         return [decode_stored_operator_told(packed) for _, packed in pairs(stored)]
 
 
-def told_writes(
-    partition: Partition, outcomes: Iterable[Struct], retention_ms: Callable[[str], int]
-) -> list[Write]:
+def told_writes(partition: Partition, outcomes: Iterable[Struct], retention_ms: Callable[[str], int]) -> list[Write]:
     """What follows for the stored sides and inboxes from the outcomes of one commit, in their order."""
     writes: list[Write] = []
     for outcome in outcomes:
@@ -114,11 +112,6 @@ def told_writes(
             case _:
                 continue
     return writes
-
-
-def erase_side(partition: Partition, site: str, visitor: str) -> Write:
-    """Remove what is kept for a visitor's return."""
-    return delete(keys.visitor_side(partition, site, visitor))
 
 
 def _field(site: str, visitor: str) -> str:

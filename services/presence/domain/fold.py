@@ -23,12 +23,12 @@ from services.presence.domain.tabs import (
     retold,
 )
 from services.presence.domain.visits import begin_visit, begins_visit, close_tab
-from shared.contracts.streams import Client, ForgetVisitor, TabAttached, TabDetached, TabEvents, Tracked
+from shared.contracts.streams import Client, ForgetVisitor, TabAttached, TabDetached, TabEvents, Tracked, VisitorNamed
 from shared.contracts.tracking import MAX_ATTRIBUTES
 from shared.domain.visitor import NAME, Id, StoredView, Tab, View, Visitor, pack_id
 
 MAX_NAME = 120
-VisitorEntry = TabEvents | TabAttached | TabDetached | ForgetVisitor
+VisitorEntry = TabEvents | TabAttached | TabDetached | VisitorNamed | ForgetVisitor
 
 
 def fold(draft: Draft, entry: VisitorEntry, moment: Moment) -> Draft:
@@ -42,6 +42,8 @@ def fold(draft: Draft, entry: VisitorEntry, moment: Moment) -> Draft:
         return draft
     if isinstance(entry, ForgetVisitor):
         return _forget(draft)
+    if isinstance(entry, VisitorNamed):
+        return _named(draft, entry, moment)
     return _channel(draft, entry, moment)
 
 
@@ -169,6 +171,14 @@ def _attributes(visitor: Visitor, said: dict[str, str], at_ms: int, moment: Mome
         if known is None or known[1] <= at_ms:
             attrs[key] = (value, at_ms)
     return attrs
+
+
+def _named(draft: Draft, entry: VisitorNamed, moment: Moment) -> Draft:
+    """The name given before a chat is the nickname, like one that the page told; the latest word counts."""
+    attrs = _attributes(draft.visitor, {NAME: entry.name}, max(0, min(entry.at_ms, moment.now_ms)), moment)
+    if attrs == draft.visitor.attrs:
+        return replace(draft, duplicates=draft.duplicates + 1)
+    return replace(draft, visitor=replace(draft.visitor, attrs=attrs), accepted=draft.accepted + 1)
 
 
 def _channel(draft: Draft, entry: TabAttached | TabDetached, moment: Moment) -> Draft:
