@@ -11,7 +11,7 @@ import pytest
 
 from tests.eventually import eventually
 from tests.operator import Operator
-from tests.stack import SERVICES, Stack
+from tests.stack import SERVICES, Instance, Stack
 from tests.visitor import Visitor
 
 pytestmark = pytest.mark.timeout(240)
@@ -149,3 +149,42 @@ async def test_many_first_beacons_of_one_visitor_are_one_row(tmp_path):
         events = [single.event("page", url=f"{ORIGIN}/{i}", title=str(i)) for i in range(40)]
         await asyncio.gather(*(single.deliver(event) for event in events for _ in range(2)))
         await eventually(lambda: [row["pages"] for row in operator.rows] == [48])
+
+
+async def readiness(session: aiohttp.ClientSession, instance: Instance) -> tuple[int, dict[str, str]]:
+    """Status and reasons of /readyz; 0 while nobody listens yet."""
+    try:
+        async with session.get(f"http://127.0.0.1:{instance.admin_port}/readyz") as answer:
+            return answer.status, (await answer.json())["reasons"]
+    except aiohttp.ClientError:
+        return 0, {}
+
+
+async def test_every_service_waits_for_a_redis_that_is_away_and_says_so(tmp_path):
+    async with (
+        Stack(tmp_path, settings=SETTINGS, origins=(ORIGIN,)) as stack,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+    ):
+
+        async def all_are(status: int) -> bool:
+            answers = [await readiness(session, instance) for instance in stack.instances]
+            assert [code for code, _ in answers] == [status] * 4, answers
+            assert status == 200 or all(reasons for _, reasons in answers)
+            return True
+
+        visitor = Visitor(session, lambda: stack.collector, stack.site, ORIGIN)
+        await visitor.view("/before")
+        stack.valkey.stop()  # it goes away later …
+        await eventually(lambda: all_are(503), within_s=30)
+        event = visitor.event("page", url=f"{ORIGIN}/meanwhile", title="meanwhile")
+        assert await visitor.send(event) == 503
+        for instance in stack.instances:  # … and is away at the start
+            assert await instance.stop() == 0, instance.log_tail()
+            await instance.start()
+        await eventually(lambda: all_are(503), within_s=30)
+        stack.valkey.start()
+        await eventually(lambda: all_are(200), within_s=60)
+        await visitor.deliver(event)
+        async with Operator(stack.gateway) as operator:
+            await operator.open(stack.site)
+            await eventually(lambda: [row["pages"] for row in operator.rows] == [2], within_s=30)
