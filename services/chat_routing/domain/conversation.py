@@ -139,6 +139,8 @@ def join(turn: Turn, _command: JoinChat, agent: Agent) -> Decision | Refusal:
     phase = before.phase
     if not agent.is_supervisor():
         return refuse("forbidden", before)
+    if agent.state == "offline":
+        return refuse("target_offline", before)  # nobody would take the seat away again
     if seat_of(phase, agent.operator) is not None:
         return turn.done()
     if not isinstance(phase, Chatting | Conference):

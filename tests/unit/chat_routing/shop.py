@@ -53,8 +53,8 @@ class Shop:
     def offline(self, name: str) -> None:
         self.operator(name, state="offline", connected=False)
 
-    def missing(self, name: str) -> None:
-        self.operator(name, connected=False)
+    def missing(self, name: str, **fields: Any) -> None:
+        self.operator(name, connected=False, **fields)
         self.take(agent_missing(self.floor, f"o_{name}", self.moment()))
 
     def arrive(self, visitor: str, skill: str = "sales", visit_ms: int = 1) -> None:

@@ -158,7 +158,7 @@ class FloorMachine(RuleBasedStateMachine):
     def operator_is(self, name: str, state: str) -> None:
         if state == "missing":
             if f"o_{name}" in self.shop.floor.agents and self.shop.floor.agents[f"o_{name}"].state != "offline":
-                self.shop.missing(name)
+                self.shop.missing(name, **FIELDS[name])
         else:
             self.shop.operator(name, state=state, connected=state != "offline", **FIELDS[name])
 

@@ -108,6 +108,12 @@ def test_forbidden(shop):
     assert refused(shop, "forbidden", "chatting", shop.do(stranger))
 
 
+def test_supervisor_without_a_connection_cannot_take_a_seat_that_nobody_would_take_back(shop):
+    shop.chatting()
+    shop.operator("sue", role="supervisor", state="offline", connected=False)
+    assert refused(shop, "target_offline", "chatting", shop.o("JoinChat", "sue", "v1"))
+
+
 def test_too_long_and_too_many(shop):
     shop.settings = SiteSettings(max_seats=2)
     shop.operator("cyd")
