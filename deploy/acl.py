@@ -56,7 +56,8 @@ RIGHTS = {
         reads=(*_DIRECTORY, "v:*", "p:*"),
         writes=(
             *(*_EVERYBODY, *_owner("chat_routing"), "cmd:*", "log:*", "chat:*"),
-            *("g:*", "ea:*", "eo:*", "mg:*", "o:*", "gw:*", "t:*", "w:*", "iv:*", "ib:*", "c:*", "cs:*"),
+            *("g:*", "ea:*", "eo:*", "mg:*", "o:*", "gw:*", "t:*", "w:*", "iv:*", "c:*", "cs:*"),
+            *("dk:*", "bn:*", "ib:*", "ibd:*"),
         ),
     ),
     "operator-gateway": Rights(
@@ -74,12 +75,9 @@ RIGHTS = {
             "mg:*",
             "o:*",
             "gw:*",
-            "t:*",
-            "c:*",
-            "cs:*",
-            "ib:*",
+            *("t:*", "c:*", "cs:*", "dk:*", "bn:*", "ib:*", "ibd:*"),
         ),
-        writes=(*_EVERYBODY, "in:*", "cmd:*", "{dir}:*"),
+        writes=(*_EVERYBODY, "in:*", "cmd:*", "cr:*", "{dir}:*"),
     ),
 }
 

@@ -42,6 +42,7 @@ from services.chat_routing.domain.floor import (
 from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.domain.turn import VisitorFacts, offer_made
 from services.chat_routing.kept import Engaged, KeptSite
+from services.chat_routing.records import record_writes
 from services.chat_routing.timers import engagement_timer
 from shared.contracts.chat import (
     ChatCommand,
@@ -49,15 +50,17 @@ from shared.contracts.chat import (
     ChatSaid,
     CommandDone,
     ForwardChat,
+    InboxChanged,
     InviteOperator,
     RequestChat,
     VisitorBack,
     VisitorGone,
     address_of,
 )
+from shared.contracts.chat_records import DoneMessage
 from shared.contracts.rows import EngagementRow, PresenceRow
 from shared.contracts.sites import Membership, Operator, Site
-from shared.contracts.streams import RowChanged, RowGone
+from shared.contracts.streams import CloseMessage, RowChanged, RowGone
 from shared.domain.partitions import Partition
 from shared.domain.skills import facts_of, resolve
 from shared.domain.visitor import decode_row
@@ -65,6 +68,7 @@ from shared.storage.engagements import (
     StoredSite,
     add_lines,
     erase_chats,
+    finish_message,
     put_engagements,
     put_pickups,
     put_rows,
@@ -145,6 +149,7 @@ class SiteWork:
         self._seq = loaded.known.seq
         self._lines: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
         self._looked_at: set[str] = set()
+        self._inbox: list[Write] = []
         self._erased: dict[str, list[str]] = {}
         touched = {visitor: unpack_engagement(value) for visitor, value in stored.touched.items()}
         self._stored: Engaged = {**touched, **loaded.known.engaged}
@@ -267,6 +272,12 @@ class SiteWork:
         present = [known.chat] if known is not None and known.chat else []
         self._erased[visitor] = sorted({*chats, *fresh, *present})
 
+    def close_message(self, closed: CloseMessage) -> None:
+        """An operator has dealt with a message of the inbox. Told again even if it was done before."""
+        by_now = DoneMessage(id=closed.id, message=closed.message, by=closed.by, at=self._moment.now_ms)
+        self._inbox += finish_message(self._partition, self._site, closed.id, _encode(by_now))
+        self._tell(InboxChanged(site=self._site.site, done=closed.id))
+
     def look_again(self) -> None:
         """The directory says something else than before: share out the waiting anew."""
         self._take(look_again(self._floor, self._moment))
@@ -311,6 +322,8 @@ class SiteWork:
         self._finish_states(done, changed)
         for chat, lines in self._lines.items():
             done.writes += add_lines(self._partition, chat, lines, self._site.settings.retention_ms)
+        done.writes += record_writes(self._partition, self._site, self._stored, after, sorted(changed))
+        done.writes += self._inbox
         self._finish_history(done, sorted(changed))
         if self._floor.pickups != self._pickups:
             done.writes += put_pickups(self._partition, self._site.site, _encode(self._floor.pickups))

@@ -20,6 +20,7 @@ from shared.contracts.chat import ChatOutcome, Command, EraseVisitor, PresenceFa
 from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import (
     ChatOutcomes,
+    CloseMessage,
     CmdEntry,
     GatewayAlive,
     GatewayUnknown,
@@ -188,14 +189,20 @@ class _Batch:
             for fact in entry.facts:
                 if fact.site in self._works:
                     self._works[fact.site].presence(fact)
-        elif isinstance(entry, EraseVisitor):
+        elif isinstance(entry, EraseVisitor | CloseMessage | LookAgain):
             if entry.site in self._works:
-                self._works[entry.site].erase(entry.visitor, self.histories.get((entry.site, entry.visitor), []))
-        elif isinstance(entry, LookAgain):
-            if entry.site in self._works:
-                self._works[entry.site].look_again()
+                self._take_about_site(self._works[entry.site], entry)
         else:
             self._roster.take(entry)
+
+    def _take_about_site(self, work: SiteWork, entry: EraseVisitor | CloseMessage | LookAgain) -> None:
+        match entry:
+            case EraseVisitor(site=site, visitor=visitor):
+                work.erase(visitor, self.histories.get((site, visitor), []))
+            case CloseMessage():
+                work.close_message(entry)
+            case LookAgain():
+                work.look_again()
 
     def elapse(self, due: Due) -> None:
         """What time alone does, operators first: an engagement's deadline asks whether its operator is there."""

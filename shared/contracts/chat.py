@@ -61,7 +61,7 @@ ChatEventType = Literal[
 OfferKind = Literal["request", "forward", "conference"]
 
 
-class Actor(Struct, frozen=True, omit_defaults=True):
+class Actor(Struct, frozen=True):
     """Who did it. `id` is the visitor's or the operator's; the system has none."""
 
     kind: Literal["visitor", "operator", "system"]
@@ -119,7 +119,7 @@ class RateChat(Command, frozen=True, tag="rt"):
 
 
 class LeaveForm(Command, frozen=True, tag="lf"):
-    """The visitor sent or closed the offline form."""
+    """The visitor sent or closed the offline form. What was sent goes to the inbox."""
 
     sent: bool = False
     name: str = ""
@@ -212,6 +212,17 @@ class KickVisitor(Command, frozen=True, tag="ki"):
     ban_s: int = 0
 
 
+class BarVisitor(Command, frozen=True, tag="bv"):
+    """Bar the visitor's requests for `ban_s`. The gateway has checked the right: who asks need not be a member."""
+
+    reason: str
+    ban_s: int
+
+
+class LiftBar(Command, frozen=True, tag="lb"):
+    """The visitor may ask again. Rights as for :class:`BarVisitor`."""
+
+
 ChatCommand = (
     RequestChat
     | CancelRequest
@@ -235,6 +246,8 @@ ChatCommand = (
     | JoinChat
     | LeaveChat
     | KickVisitor
+    | BarVisitor
+    | LiftBar
 )
 
 
@@ -286,12 +299,13 @@ class ChatEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     score: int = 0
 
 
-class ChatSaid(Struct, frozen=True, kw_only=True, tag="ce"):
-    """A new line of a transcript, for everybody in the chat."""
+class ChatSaid(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ce"):
+    """A new line of a transcript, for everybody in the chat. `to`: the operators who are in it, or were until now."""
 
     site: str
     visitor: str
     event: ChatEvent
+    to: tuple[str, ...] = ()
 
 
 class OfferMade(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="om"):
@@ -364,7 +378,7 @@ class QueuePlace(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="qp"
 
 
 class ChatMarked(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cm"):
-    """A typing or read mark, passed on."""
+    """A typing or read mark, passed on; `to` as in :class:`ChatSaid`."""
 
     site: str
     visitor: str
@@ -373,6 +387,14 @@ class ChatMarked(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cm"
     typing: bool | None = None
     preview: str = ""
     read: int | None = None
+    to: tuple[str, ...] = ()
+
+
+class InboxChanged(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ix"):
+    """`done`, the entry of a message in the site's inbox, was dealt with."""
+
+    site: str
+    done: str
 
 
 class CommandDone(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cd"):
@@ -413,6 +435,7 @@ ChatOutcome = (
     | QueuePlace
     | ChatMarked
     | OfflineMessageLeft
+    | InboxChanged
     | CommandDone
 )
 

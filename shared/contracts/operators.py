@@ -136,11 +136,15 @@ class OperatorSetState(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ErrorBody(Struct, frozen=True, omit_defaults=True):
-    """`code` is for programs and stable, `message` for people; `current` is the state that made it impossible."""
+    """`code` is for programs and stable, `message` for people; `current` is the state that made it impossible.
+
+    `taken_by`: who was faster.
+    """
 
     code: str
     message: str
     current: Any = None
+    taken_by: str = ""
 
 
 class Failed(Struct, frozen=True):

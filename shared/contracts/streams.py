@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from shared.contracts.chat import ChatCommand, ChatOutcome, EraseVisitor, PresenceFacts
+from shared.contracts.chat import Actor, ChatCommand, ChatOutcome, EraseVisitor, OfflineMessageLeft, PresenceFacts
 from shared.contracts.rows import Device
 from shared.contracts.sites import Role
 from shared.contracts.tracking import EventType
@@ -160,7 +160,16 @@ class LookAgain(Struct, frozen=True, tag="la"):
     site: str
 
 
-CmdEntry = OperatorFact | LookAgain | PresenceFacts | EraseVisitor | ChatCommand
+class CloseMessage(Struct, frozen=True, tag="cl"):
+    """An operator has dealt with a message of the inbox; `message` as it was read, `id` its entry."""
+
+    site: str
+    id: str
+    by: Actor
+    message: OfflineMessageLeft
+
+
+CmdEntry = OperatorFact | LookAgain | CloseMessage | PresenceFacts | EraseVisitor | ChatCommand
 
 # --- log:{T}: row changes for the gateways ------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.contracts.rows import SEQ_FIELD
+from shared.contracts.sites import Site
 from shared.domain.partitions import Partition
 from shared.storage import keys
 from shared.storage.clients import Clients
@@ -19,6 +20,7 @@ from shared.storage.writes import Argument, Write, delete, hdel, hset, pexpire, 
 
 OperatorKey = tuple[str, str]  # site, operator
 SERVICE = "chat_routing"  # names the checkpoint, leases, timers and mark: changing it would begin anew
+MAX_INBOX_DONE = 1_000  # messages that were dealt with, shown for reference
 PICKUPS_FIELD = b"pickups"
 
 
@@ -167,6 +169,28 @@ def erase_chats(partition: Partition, key: tuple[str, str], chats: Iterable[str]
         *zrem(keys.site_chats(partition, key[0]), names),
         delete(keys.chats(partition, *key)),
         delete(keys.visitor_side(partition, *key)),
+    ]
+
+
+def put_desk_line(partition: Partition, key: OperatorKey, visitor: str, packed: bytes | None) -> list[Write]:
+    """Store what the operator has to do with the visitor; None: nothing any more."""
+    name = keys.desk(partition, *key)
+    return hdel(name, [visitor]) if packed is None else hset(name, {visitor: packed})
+
+
+def put_ban(partition: Partition, site: str, visitor: str, packed: bytes | None) -> list[Write]:
+    """Store or forget a ban."""
+    name = keys.bans(partition, site)
+    return hdel(name, [visitor]) if packed is None else hset(name, {visitor: packed})
+
+
+def finish_message(partition: Partition, site: Site, entry: str, packed: bytes) -> list[Write]:
+    """Take a message out of the inbox and keep it among those that are done."""
+    key = keys.inbox_done(partition, site.site)
+    return [
+        Write("XDEL", keys.inbox(partition, site.site), (entry,)),
+        xadd(key, packed, MAX_INBOX_DONE),
+        pexpire(key, site.settings.retention_ms),
     ]
 
 

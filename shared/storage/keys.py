@@ -141,8 +141,28 @@ def invitations(partition: Partition) -> str:
 
 
 def inbox(partition: Partition, site: str) -> str:
-    """Stream with retention: messages of the offline form. Chat-routing."""
+    """Stream with retention, bounded: offline messages that nobody has dealt with yet. Chat-routing."""
     return f"ib:{{{partition.tag}}}:{site}"
+
+
+def desk(partition: Partition, site: str, operator: str) -> str:
+    """Hash: visitor -> packed desk line, what the operator has to do with that visitor. Chat-routing."""
+    return f"dk:{{{partition.tag}}}:{site}:{operator}"
+
+
+def bans(partition: Partition, site: str) -> str:
+    """Hash: visitor -> packed ban, also for a while after its end. Chat-routing."""
+    return f"bn:{{{partition.tag}}}:{site}"
+
+
+def inbox_done(partition: Partition, site: str) -> str:
+    """Stream with retention, bounded: offline messages that somebody has dealt with. Chat-routing."""
+    return f"ibd:{{{partition.tag}}}:{site}"
+
+
+def canned(partition: Partition, site: str) -> str:
+    """Hash: reply -> packed canned reply. Gateways."""
+    return f"cr:{{{partition.tag}}}:{site}"
 
 
 def transcript(partition: Partition, chat: str) -> str:

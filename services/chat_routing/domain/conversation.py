@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from services.chat_routing.domain.agents import Agent, serving, why_not
+from services.chat_routing.domain.bans import barred
 from services.chat_routing.domain.engagement import (
     Accepted,
     Chatting,
@@ -206,8 +207,8 @@ def kick(turn: Turn, command: KickVisitor, agent: Agent) -> Decision | Refusal:
         return refuse("not_owner", before)
     if not command.reason.strip():
         return refuse("forbidden", before)
-    barred_ms = command.ban_s * 1000 if command.ban_s > 0 else desk.settings.kick_cooldown_ms
-    fields = {"ended_ms": desk.now_ms, "barred_until_ms": desk.now_ms + barred_ms, "banned": command.ban_s > 0}
+    for_ms = command.ban_s * 1000 if command.ban_s > 0 else desk.settings.kick_cooldown_ms
+    fields = {"ended_ms": desk.now_ms, **barred(desk, turn.by, command.reason, for_ms, ban=command.ban_s > 0)}
     return turn.because("kicked").to(Kicked(), command.reason, **fields).say("kicked", reason=command.reason).done()
 
 

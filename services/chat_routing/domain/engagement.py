@@ -194,6 +194,9 @@ class Engagement(Struct, frozen=True, omit_defaults=True, kw_only=True):
     denied_ms: int = 0
     barred_until_ms: int = 0
     banned: bool = False
+    barred_at_ms: int = 0
+    barred_by: Actor | None = None
+    barred_reason: str = ""
     answers: tuple[Answer, ...] = ()
     timeline: tuple[Change, ...] = ()
 

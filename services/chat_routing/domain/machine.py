@@ -11,7 +11,7 @@ from typing import Any, assert_never
 
 from msgspec import Struct
 
-from services.chat_routing.domain import conversation, events_of_time, intake, visitor_side
+from services.chat_routing.domain import bans, conversation, events_of_time, intake, visitor_side
 from services.chat_routing.domain.agents import Agent
 from services.chat_routing.domain.deadlines import Timer
 from services.chat_routing.domain.engagement import Engagement
@@ -22,6 +22,7 @@ from shared.contracts.chat import (
     AcceptOffer,
     AcceptRequest,
     Actor,
+    BarVisitor,
     CancelRequest,
     ChatCommand,
     DeclineInvite,
@@ -35,6 +36,7 @@ from shared.contracts.chat import (
     KickVisitor,
     LeaveChat,
     LeaveForm,
+    LiftBar,
     MarkChat,
     RateChat,
     RedirectVisitor,
@@ -165,6 +167,9 @@ def _asked(engagement: Engagement, command: ChatCommand, desk: Desk) -> Decision
                 return refuse("forbidden", engagement)
             return _by_visitor(Turn.begin(engagement, desk, _visitor(engagement, desk, command)), command)
         case "operator":
+            if isinstance(command, BarVisitor | LiftBar):
+                turn = Turn.begin(engagement, desk, command.by)
+                return bans.bar(turn, command) if isinstance(command, BarVisitor) else bans.lift(turn, command)
             agent = desk.agents.get(command.by.id)
             if agent is None:
                 return refuse("forbidden", engagement)

@@ -209,14 +209,22 @@ class Turn:
         new = tuple(OperatorRef(s.operator, s.name) for s in seats(after.phase))
         if any(one not in after.met for one in new):
             after = replace(after, met=(*after.met, *(one for one in new if one not in after.met)))
-        if after.phase != before.phase or row(after) != row(before):
+        # A new record counts as a change: its row then tells presence that somebody wants to hear of the leaving.
+        if not before.version or after.phase != before.phase or row(after) != row(before):
             after = replace(after, version=before.version + 1)
-        events = (*self.told, *self._status_change(after), *self._invitation_change(), *self._offer_changes(after))
+        told = self._addressed(after)
+        events = (*told, *self._status_change(after), *self._invitation_change(), *self._offer_changes(after))
         return Decision(after, events, missed, answered)
 
     def _with(self, **fields: Any) -> Turn:
         values = {name: getattr(self, name) for name in self.__slots__}
         return Turn(**(values | fields))
+
+    def _addressed(self, after: Engagement) -> tuple[ChatOutcome, ...]:
+        """Lines and marks go to the operators who are in the chat now, or were until now."""
+        there = (*with_operators(self.before.phase), *with_operators(after.phase))
+        to = tuple(sorted({one.id for one in there}))
+        return tuple(replace(one, to=to) if isinstance(one, ChatSaid | ChatMarked) else one for one in self.told)
 
     def _status_change(self, after: Engagement) -> list[ChatOutcome]:
         before = self.before
