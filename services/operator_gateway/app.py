@@ -136,6 +136,9 @@ class Gateway:
         gauge("views", "Open views", lambda: sum(len(site.audience) for site in live))
         gauge("view_groups", "Different views", lambda: sum(site.views.groups for site in live))
         gauge("lagging_views", "Views whose client does not keep up", lambda: sum(s.audience.lagging for s in live))
+        gauge("tick_seconds", "Longest distance between updates", lambda: max((s.tick_s for s in live), default=0.0))
+        gauge("shedding", "What is left out: 0 nothing, 1 ticks, 2 page moves, 3 idle rows", lambda: live.load.shedding)
+        gauge("held_rows", "Rows of windows whose change is put off", lambda: sum(site.views.held for site in live))
         gauge("pending_bytes", "Bytes held for clients", lambda: sum(c.pending_bytes for c in self.connections))
         gauge("partitions", "Partitions whose logs are followed", lambda: self.feed.partitions)
         gauge("waiting_facts", "Connection facts that Redis has not taken", lambda: self.attendance.waiting)
@@ -189,7 +192,7 @@ def build(settings: GatewaySettings, *, clock: Clock | None = None) -> Service:
         listeners=[Listener(gateway.application(), settings.host, settings.port, "GATEWAY_PORT")],
         admin=(settings.admin_host, settings.admin_port, "GATEWAY_ADMIN_PORT"),
         start=start,
-        tasks=[gateway.live.sweep, gateway.attendance.deliver],
+        tasks=[gateway.live.sweep, gateway.live.weigh, gateway.attendance.deliver],
         drain=drain,
         close=close,
     )

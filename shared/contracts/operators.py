@@ -248,6 +248,7 @@ class ViewDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `insert` puts a row at a position of the list as it is at that moment, `move` takes a visitor out and puts it back
     at a position. In `update`, a field that is null is absent from now on. Only if `prev` is the last seq applied and
     `epoch` the same; else `view:sync`. `view` is put in when the frame is made, since each client names its own.
+    `slowed`: updates come only every so many ms for now, because there is too much to do; absent while all is well.
     """
 
     epoch: str
@@ -259,15 +260,20 @@ class ViewDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
     insert: tuple[tuple[int, Row], ...] = ()
     update: tuple[tuple[str, int, dict[str, Any]], ...] = ()
     move: tuple[tuple[str, int], ...] = ()
+    slowed: int = 0
     view: str = ""
 
 
 class ViewCheck(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """CRC-32 over `visitor:version` of the window's rows, joined by newlines, in order, as of `seq`."""
+    """CRC-32 over `visitor:version` of the window's rows, joined by newlines, in order, as of `seq`.
+
+    `slowed` as in :class:`ViewDelta`.
+    """
 
     epoch: str
     seq: int
     checksum: int
+    slowed: int = 0
     view: str = ""
 
 

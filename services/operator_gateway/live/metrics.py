@@ -25,6 +25,12 @@ class LiveMetrics:
         self.flushes = Histogram(
             "foyer_gateway_flush_seconds", "Work of one flush of one site", buckets=SECONDS, registry=registry
         )
+        self.age = Histogram(
+            "foyer_gateway_shown_age_seconds",
+            "Age of a change when it was sent to those who see it",
+            buckets=SECONDS,
+            registry=registry,
+        )
         self.loads = Histogram(
             "foyer_gateway_site_load_seconds", "Time to read a site", buckets=SECONDS, registry=registry
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import aclosing
 
@@ -17,7 +18,7 @@ import structlog
 
 from services.operator_gateway.live.feed import Feed
 from services.operator_gateway.live.metrics import LiveMetrics
-from services.operator_gateway.live.pace import QUIET_S, Pace
+from services.operator_gateway.live.pace import BUSY_S, Load, Pace
 from services.operator_gateway.live.viewers import Audience, Member
 from services.operator_gateway.views.engine import Group, SiteViews
 from services.operator_gateway.views.visitors import SiteFacts
@@ -45,7 +46,9 @@ class Restart(Exception):
 class LiveSite:
     """A site that somebody watches, or did a moment ago."""
 
-    def __init__(self, site: str, facts: SiteFacts, snapshots: Snapshots, feed: Feed, metrics: LiveMetrics) -> None:
+    def __init__(
+        self, site: str, facts: SiteFacts, snapshots: Snapshots, feed: Feed, metrics: LiveMetrics, *, load: Load
+    ) -> None:
         self.site = site
         self.audience = Audience(metrics.deltas)
         self.unused_since_s: float | None = None
@@ -55,6 +58,8 @@ class LiveSite:
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._pace = Pace()
+        self._load_of_all = load
+        self._changed_at_s: float | None = None  # when the oldest change came that nobody was told yet
         self._wake = asyncio.Event()
         self._progress = asyncio.Condition()
         self.loaded = False
@@ -81,6 +86,8 @@ class LiveSite:
                 log.info("site_gap", site=self.site, part=part, seq=change.seq, known=self.views.replica.seq(part))
                 self._begin_load()
                 return
+        if self._changed_at_s is None:
+            self._changed_at_s = self._loop.time()
         self._wake.set()
 
     def start_over(self, reason: str) -> None:
@@ -127,12 +134,31 @@ class LiveSite:
 
     def flush(self) -> None:
         """Bring all views up to date and tell everyone who has room."""
-        started = self._loop.time()
-        changed = self.views.flush()
-        self.audience.publish(self.views, changed, started)
+        started, spent = self._loop.time(), time.thread_time()
+        shedding = self._load_of_all.shedding
+        changed = self.views.flush(started, shedding)
+        self.audience.publish(self.views, changed, started, self.slowed_ms)
         ended = self._loop.time()
-        self._pace.flushed(ended, ended - started)
+        # The processor's time, not the clock's: on a shared machine a flush must not look dear because it was put off.
+        self._pace.flushed(ended, time.thread_time() - spent)
         self._metrics.flushes.observe(ended - started)
+        if self._changed_at_s is not None:
+            self._metrics.age.observe(ended - self._changed_at_s)
+            self._changed_at_s = None
+
+    @property
+    def tick_s(self) -> float:
+        """The distance between updates while changes keep coming."""
+        return self._pace.distance_s(self._load_of_all.shedding)
+
+    @property
+    def slowed_ms(self) -> int:
+        """The same for the clients, if it is longer than usual; else 0."""
+        tick_s = self.tick_s
+        return round(tick_s * 1000) if tick_s > BUSY_S else 0
+
+    def _delay_s(self) -> float:
+        return self._pace.delay_s(self._loop.time(), self._load_of_all.shedding)
 
     def close(self, member: Member) -> None:
         """The member's view is closed."""
@@ -167,24 +193,26 @@ class LiveSite:
             await asyncio.sleep(0)
             async with self._progress:
                 self._progress.notify_all()
-            if self._pace.delay_s(self._loop.time()) <= QUIET_S:
+            if not self._delay_s():
                 self.flush()
             return
         await self._pause()
         self._wake.clear()
         if self.views.dirty:
-            await asyncio.sleep(self._pace.delay_s(self._loop.time()))
+            await asyncio.sleep(self._delay_s())
         if self.loaded:
             self.flush()
         if self._loop.time() >= self._check_at_s:
             self._check_at_s = self._loop.time() + CHECK_EVERY_S
-            self.audience.check(self.views)
+            self.audience.check(self.views, self.slowed_ms)
 
     async def _pause(self) -> None:
-        """Until there is something to do, or the time for checks or for those who lag has come."""
-        limit = LAGGING_EVERY_S if self.audience.lagging else max(0.0, self._check_at_s - self._loop.time())
+        """Until there is something to do, or the time has come for checks, for what was put off, for those who lag."""
+        limit = min(self._check_at_s, self.views.due_s) - self._loop.time()
+        if self.audience.lagging:
+            limit = min(limit, LAGGING_EVERY_S)
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(max(0.0, limit)):
                 await self._wake.wait()
         except TimeoutError:
             pass
@@ -254,6 +282,7 @@ class LiveSites:
         self._snapshots = snapshots
         self._feed = feed
         self._metrics = metrics
+        self.load = Load()
         self._sites: dict[str, LiveSite] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -273,7 +302,7 @@ class LiveSites:
         if live is None:
             if len(self._sites) >= MAX_SITES:
                 return None
-            live = self._sites[site] = LiveSite(site, facts, self._snapshots, self._feed, self._metrics)
+            live = self._sites[site] = LiveSite(site, facts, self._snapshots, self._feed, self._metrics, load=self.load)
             task = self._tasks[site] = asyncio.create_task(live.run(), name=f"site-{site}")
             task.add_done_callback(lambda ended: self._ended(site, ended))
         live.unused_since_s = None
@@ -288,6 +317,20 @@ class LiveSites:
         live = self._sites.pop(site, None)
         if live is not None:
             live.void("epoch")
+
+    async def weigh(self) -> None:
+        """Until cancelled: find out how hard pressed this process is."""
+        loop = asyncio.get_running_loop()
+        at_s, spent_s = loop.time(), time.process_time()
+        while True:
+            await asyncio.sleep(Load.EVERY_S)
+            now_s, now_spent_s = loop.time(), time.process_time()
+            before = self.load.shedding
+            passed_s = now_s - at_s
+            self.load.sample((now_spent_s - spent_s) / passed_s, passed_s - Load.EVERY_S)
+            at_s, spent_s = now_s, now_spent_s
+            if self.load.shedding != before:
+                log.warning("shedding", level=self.load.shedding.name.lower())
 
     async def sweep(self) -> None:
         """Until cancelled: drop the sites that nobody has watched for a while."""

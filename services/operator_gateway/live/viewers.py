@@ -86,9 +86,9 @@ class Audience:
                 del self._members[member.group]
         self._lagging.discard(member)
 
-    def publish(self, views: SiteViews, changed: list[Group], now_s: float) -> None:
+    def publish(self, views: SiteViews, changed: list[Group], now_s: float, slowed_ms: int = 0) -> None:
         """Tell the members of the groups that changed, then those who waited and have room now."""
-        deltas = _Deltas(views.epoch)
+        deltas = _Deltas(views.epoch, slowed_ms)
         sent = 0
         for group in changed:
             for member in self._members.get(group, {}).values():
@@ -126,7 +126,7 @@ class Audience:
             log.info("viewer_cut_off", operator=member.connection.operator.operator, sid=member.connection.sid)
             member.connection.abort(SLOW)
 
-    def check(self, views: SiteViews) -> None:
+    def check(self, views: SiteViews, slowed_ms: int = 0) -> None:
         """Tell every member that is up to date what its window must add up to."""
         for group, members in self._members.items():
             checks: dict[int, Outgoing] = {}
@@ -134,7 +134,9 @@ class Audience:
                 if member.window is group.window and not member.waits:
                     check = checks.get(member.seq)
                     if check is None:
-                        payload = ViewCheck(epoch=views.epoch, seq=member.seq, checksum=group.window.checksum)
+                        payload = ViewCheck(
+                            epoch=views.epoch, seq=member.seq, checksum=group.window.checksum, slowed=slowed_ms
+                        )
                         check = checks[member.seq] = Outgoing("view:check", payload)
                     member.connection.emit(check, member.view)
 
@@ -146,8 +148,9 @@ class Audience:
 class _Deltas:
     """The encoded differences of one flush, by where members stand."""
 
-    def __init__(self, epoch: str) -> None:
+    def __init__(self, epoch: str, slowed_ms: int) -> None:
         self._epoch = epoch
+        self._slowed_ms = slowed_ms
         self._made: dict[tuple[Group, int], Outgoing | None] = {}
 
     def between(self, member: Member) -> Outgoing | None:
@@ -174,5 +177,6 @@ class _Deltas:
             insert=parts.insert,
             update=parts.update,
             move=parts.move,
+            slowed=self._slowed_ms,
         )
         return Outgoing("view:delta", delta)

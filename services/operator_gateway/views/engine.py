@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from math import inf
 
 import msgspec
 
@@ -16,6 +17,7 @@ from services.operator_gateway.views.filters import normalized, without_status
 from services.operator_gateway.views.index import SortedIndex, StatusCounts
 from services.operator_gateway.views.ordering import PositionKey
 from services.operator_gateway.views.replica import SiteReplica
+from services.operator_gateway.views.shedding import COUNTERS_EVERY_S, Rounds, Shedding
 from services.operator_gateway.views.visitors import SiteFacts, Visitor
 from services.operator_gateway.views.window import EMPTY, Window
 from shared.contracts.operators import Filter, Sort, ViewOpen
@@ -51,21 +53,46 @@ class Group:
         self.window: Window = EMPTY
         self.users = 0
         self._bottom: PositionKey | None = None
+        self._rounds = Rounds()
+        self._told_at_s = -inf  # when members were last told anything
+        self._counters_due_s = inf  # when they are to be told that only counters are others now
 
-    def advance(self, replica: SiteReplica, facts: SiteFacts) -> bool:
-        """Bring the window up to date; True, with a new `seq`, if it is another one now."""
+    @property
+    def held(self) -> int:
+        """Rows whose change is put off."""
+        return self._rounds.held
+
+    @property
+    def due_s(self) -> float:
+        """When what was put off has to be looked at, changes or not."""
+        return min(self._counters_due_s, self._rounds.due_s)
+
+    def advance(
+        self, replica: SiteReplica, facts: SiteFacts, now_s: float = inf, shedding: Shedding = Shedding.NOTHING
+    ) -> bool:
+        """Bring the window up to date; True, with a new `seq`, if it is another one now.
+
+        Without `now_s` nothing is put off. Counters alone are news only every few seconds.
+        """
         total, counts = len(self.index), self.counts.shown()
         old = self.window
-        if self.seq and self.index.untouched(old.by_id.keys(), self._bottom):
-            if total == old.total and counts is old.counts:
-                return False
-            rows = old.rows
-        else:
+        rows = old.rows
+        if not self.seq or self.held or not self.index.untouched(old.by_id.keys(), self._bottom):
             rows = self._rows(replica, facts)
-        if self.seq and total == old.total and counts == old.counts and _same(rows, old.rows):
-            return False
+            if self.seq:
+                rows = self._rounds.shown(rows, old.by_id, now_s, shedding)
+        self._counters_due_s = inf
+        if self.seq and _same(rows, old.rows):
+            if total == old.total and counts == old.counts:
+                return False
+            due_s = self._told_at_s + COUNTERS_EVERY_S
+            if now_s < due_s:
+                self._counters_due_s = due_s
+                return False
         self.window = Window(rows, total, counts)
         self.seq += 1
+        if now_s < inf:
+            self._told_at_s = now_s
         return True
 
     def _rows(self, replica: SiteReplica, facts: SiteFacts) -> tuple[Row, ...]:
@@ -88,6 +115,12 @@ class SiteViews:
         self._groups: dict[ViewSpec, Group] = {}
         self._filling: dict[IndexKey | Filter, Iterator[None]] = {}
         self.dirty = False
+        self.due_s = inf
+
+    @property
+    def held(self) -> int:
+        """Rows of windows whose change is put off."""
+        return sum(group.held for group in self._groups.values())
 
     @property
     def groups(self) -> int:
@@ -142,12 +175,15 @@ class SiteViews:
             return True
         return False
 
-    def flush(self) -> list[Group]:
+    def flush(self, now_s: float = inf, shedding: Shedding = Shedding.NOTHING) -> list[Group]:
         """Bring all groups that somebody was shown up to date: those that changed.
 
-        A group that nobody was shown yet (seq 0) stays so: its index may still be empty.
+        A group that nobody was shown yet (seq 0) stays so: its index may still be empty. What is put off comes due at
+        `due_s`.
         """
-        changed = [group for group in self._groups.values() if group.seq and group.advance(self.replica, self.facts)]
+        shown = [group for group in self._groups.values() if group.seq]
+        changed = [group for group in shown if group.advance(self.replica, self.facts, now_s, shedding)]
+        self.due_s = min((group.due_s for group in shown), default=inf)
         for index in self._indexes.values():
             index.flushed()
         self.dirty = False
@@ -191,4 +227,6 @@ _COMPLETE = object()
 
 
 def _same(left: tuple[Row, ...], right: tuple[Row, ...]) -> bool:
+    if left is right:
+        return True
     return len(left) == len(right) and all(one is other or one == other for one, other in zip(left, right, strict=True))

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from socketio.msgpack_packet import MsgPackPacket
 from socketio.packet import Packet
 
-from services.operator_gateway.live.pace import BUSY_S, QUIET_S, SLOWEST_S, Pace
 from services.operator_gateway.sockets import frames, packets
 from services.operator_gateway.sockets.frames import Dialect, Outgoing
 from shared.contracts.operators import Done, ViewCheck, ViewDelta
@@ -104,21 +103,3 @@ def _either(dialect: Dialect, raw: str | bytes) -> None:
         return
     assert packet.kind in ("connect", "disconnect", "event", "ack")
     json.dumps(packet.data).encode()
-
-
-def test_a_lone_change_is_shown_at_once_and_many_keep_a_distance() -> None:
-    pace = Pace()
-    assert pace.delay_s(100.0) == QUIET_S
-    pace.flushed(100.0, 0.001)
-    assert pace.delay_s(100.05) == pytest.approx(BUSY_S - 0.05)
-    assert pace.delay_s(101.0) == QUIET_S
-
-
-def test_expensive_flushes_become_seldom_but_never_stop() -> None:
-    pace = Pace()
-    for step in range(50):
-        pace.flushed(float(step), 0.1)
-    assert pace.distance_s == pytest.approx(0.4, rel=0.05)
-    for step in range(50):
-        pace.flushed(float(step), 5.0)
-    assert pace.distance_s == SLOWEST_S

@@ -4,6 +4,7 @@ window is the oracle's. The oracle sorts plain dictionaries with its own idea of
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from services.operator_gateway.views.countries import country_name
 from services.operator_gateway.views.engine import Group, SiteViews, ViewSpec
 from services.operator_gateway.views.filters import normalized
+from services.operator_gateway.views.shedding import Shedding
 from services.operator_gateway.views.visitors import SiteFacts
 from services.operator_gateway.views.window import Window, checksum, difference
 from shared.contracts.operators import Filter, Sort, SortBy
@@ -149,6 +151,7 @@ class EngineAgainstOracle(RuleBasedStateMachine):
     @initialize(first=specs, other=specs)
     def open_two_views(self, first: ViewSpec, other: ViewSpec) -> None:
         self.oracle = Oracle()
+        self.now_s = 100.0
         self.views = SiteViews(FACTS, "e1")
         self.seq: dict[Part, int] = {"presence": 0, "engagement": 0}
         self.groups: list[Group] = [self.views.join(first), self.views.join(other)]
@@ -226,9 +229,14 @@ class EngineAgainstOracle(RuleBasedStateMachine):
     def fill_a_slice(self) -> None:
         self.views.fill()
 
-    @rule()
-    def flush(self) -> None:
-        self.views.flush()
+    @rule(passed_s=st.floats(0, 5), shedding=st.sampled_from(Shedding))
+    def flush(self, passed_s: float = inf, shedding: Shedding = Shedding.NOTHING) -> None:
+        """Some of it put off, in rules; everything, where it is called."""
+        if passed_s == inf:
+            self.views.flush()
+            return
+        self.now_s += passed_s
+        self.views.flush(self.now_s, shedding)
 
     @rule(who=st.integers(0, 1), fate=st.sampled_from(["delivered", "delivered", "lost", "twice", "late"]))
     def send_difference(self, who: int, fate: str) -> None:
