@@ -13,6 +13,9 @@ from prometheus_client import CollectorRegistry
 from services.operator_gateway.api.context import ApiContext
 from services.operator_gateway.api.metrics import ApiMetrics
 from services.operator_gateway.api.mount import add_api_routes
+from services.operator_gateway.chat.commands import Commands
+from services.operator_gateway.chat.desk import OperatorDesk
+from services.operator_gateway.chat.requests import ChatRequests
 from services.operator_gateway.console import add_console_routes
 from services.operator_gateway.geodata import attribution
 from services.operator_gateway.live.attendance import Attendance
@@ -33,17 +36,20 @@ from shared.domain.peers import limit_key
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Health
 from shared.runtime.service import Listener, Service
+from shared.storage.chat_records import ChatRecords
 from shared.storage.clients import Clients
 from shared.storage.directory import Directory
 from shared.storage.directory_metrics import export, not_fresh
 from shared.storage.directory_store import DirectoryStore
 from shared.storage.history import History
 from shared.storage.lockout import Lockout
-from shared.storage.log import PartitionLog
+from shared.storage.log import GroupAppender, PartitionLog
 from shared.storage.sessions import Sessions
 from shared.storage.snapshots import Snapshots
+from shared.storage.transcripts import Transcripts
 
 SERVICE = "operator_gateway"
+APPEND_S = 1.0  # for a command to reach Redis; the rest of its 2 s is for the outcome
 
 
 class Gateway:
@@ -63,7 +69,8 @@ class Gateway:
         self.connections = Connections()
         name = "-".join(part for part in ("gw", settings.instance, secrets.token_hex(6)) if part)
         self.attendance = Attendance(name, PartitionLog(self.clients), self.partitions, clock)
-        self.feed = Feed(self.clients, self.partitions, self._outcomes, self.attendance.announce_again)
+        self.feed = Feed(self.clients, self.partitions, self._outcomes, self._reset)
+        self._add_chats()
         self.live = LiveSites(self.snapshots, self.feed, self.metrics)
         history = History(self.clients, self.partitions)
         self.requests = LiveRequests(self.directory, self.live, self.snapshots, history, clock)
@@ -77,13 +84,31 @@ class Gateway:
             feed=self.feed,
             live=self.live,
             requests=self.requests,
+            desk=self.desk,
             clock=clock,
         )
-        self.table = EventTable({**self.requests.events(), **self.gate.events()}, self.metrics.event)
+        self.table = EventTable(
+            {**self.requests.events(), **self.chats.events(), **self.gate.events()}, self.metrics.event
+        )
         export(self.directory, registry)
         self.directory.on_change(self.gate.directory_changed)
         self.sessions.on_revoked(self.gate.session_ended)
         self.engines: list[Engine] = []
+
+    def _add_chats(self) -> None:
+        appender = GroupAppender(PartitionLog(self.clients), answer_within_s=APPEND_S)
+        self.commands = Commands(appender, self.partitions, self.feed)
+        self.records = ChatRecords(self.clients, self.partitions)
+        self.transcripts = Transcripts(self.clients, self.partitions)
+        self.chats = ChatRequests(self.commands, self.transcripts, self.records, self.clock)
+        self.desk = OperatorDesk(
+            connections=self.connections,
+            records=self.records,
+            waiting=self.commands.waiting,
+            follows=self.feed,
+            partitions=self.partitions,
+            clock=self.clock,
+        )
 
     def application(self) -> web.Application:
         """API, sockets and console, in this order: the console answers whatever is left."""
@@ -126,6 +151,13 @@ class Gateway:
                 self.gate.operator_changed(outcome)
             elif isinstance(outcome, GatewayUnknown) and outcome.gateway == self.attendance.gateway:
                 self.attendance.announce_again(partition)
+            elif not isinstance(outcome, GatewayUnknown):
+                self.desk.told(outcome)
+
+    def _reset(self, partition: Partition) -> None:
+        """What was followed is no longer what Redis holds."""
+        self.attendance.announce_again(partition)
+        self.desk.reset(partition)
 
     def gauges(self) -> None:
         """Show what there is."""
@@ -142,6 +174,7 @@ class Gateway:
         gauge("pending_bytes", "Bytes held for clients", lambda: sum(c.pending_bytes for c in self.connections))
         gauge("partitions", "Partitions whose logs are followed", lambda: self.feed.partitions)
         gauge("waiting_facts", "Connection facts that Redis has not taken", lambda: self.attendance.waiting)
+        gauge("waiting_commands", "Commands that wait for their outcome", lambda: len(self.commands.waiting))
         gauge("undecodable_entries", "Log entries that could not be read", lambda: self.feed.undecodable)
 
     def checks(self, health: Health) -> None:
@@ -175,9 +208,11 @@ def build(settings: GatewaySettings, *, clock: Clock | None = None) -> Service:
         for engine in gateway.engines:
             engine.draining = True
         await gateway.gate.close_all()
+        await gateway.commands.drain()
         await gateway.attendance.deliver_once()
 
     async def close() -> None:
+        await gateway.desk.close()
         await gateway.live.close()
         await gateway.feed.close()
         await gateway.sessions.stop()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from shared.contracts import desk
 from shared.contracts.ids import ClientId, Counter, OperatorId, SiteKey, SkillId, VisitorId
 from shared.contracts.rows import PageView, Row, Status, Visit
 from shared.contracts.sites import Role
@@ -304,6 +305,7 @@ REQUESTS: dict[str, type[Struct]] = {
     "visitor:navigation": VisitorNavigation,
     "visitor:history": VisitorHistory,
     "operator:set": OperatorSetState,
+    **desk.REQUESTS,
 }
 
 SERVER_EVENTS: dict[str, type[Struct]] = {
@@ -312,6 +314,7 @@ SERVER_EVENTS: dict[str, type[Struct]] = {
     "view:check": ViewCheck,
     "view:reset": ViewReset,
     "operator:changed": OperatorStateChanged,
+    **desk.SERVER_EVENTS,
 }
 
 # What each request is acked with; a refusal is always :class:`Failed`.
@@ -325,4 +328,5 @@ ANSWERS: dict[str, type[Struct]] = {
     "visitor:navigation": NavigationState,
     "visitor:history": HistoryState,
     "operator:set": Done,
+    **desk.ANSWERS,
 }

@@ -84,6 +84,12 @@ class Feed:
         following.listeners[site] = listener
         await following.started.wait()
 
+    async def followed(self, site: str) -> None:
+        """Return when what is said about `site` from now on is heard here; at once if nobody wants its partition."""
+        following = self._follows.get(self._partitions.of(site))
+        if following is not None:
+            await following.started.wait()
+
     def unlisten(self, site: str) -> None:
         """No more changes of `site`."""
         partition = self._partitions.of(site)

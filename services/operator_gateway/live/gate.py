@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from services.operator_gateway.chat.desk import OperatorDesk
 from services.operator_gateway.live.attendance import Attendance
 from services.operator_gateway.live.feed import Feed
 from services.operator_gateway.live.requests import LiveRequests, facts_of
@@ -62,6 +63,7 @@ class Gate:
         feed: Feed,
         live: LiveSites,
         requests: LiveRequests,
+        desk: OperatorDesk,
         clock: Clock,
     ) -> None:
         self._directory = directory
@@ -73,6 +75,7 @@ class Gate:
         self._feed = feed
         self._live = live
         self._requests = requests
+        self._desk = desk
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._logged_out: set[str] = set()  # sessions whose sockets are being closed
@@ -105,10 +108,12 @@ class Gate:
         for site in connection.sites:
             self._attendance.arrived(connection, site)
         self._spawn(self._tell_colleagues(connection, connection.sites))
+        self._desk.opened(connection, connection.sites)
 
     def closed(self, connection: Connection) -> None:
         """The transport is gone: so are views and presence, at once."""
         self._requests.closed(connection)
+        self._desk.closed(connection)
         logout = connection.session in self._logged_out
         for site in connection.sites:
             self._attendance.left(connection, site, logout)
@@ -192,6 +197,7 @@ class Gate:
         self._ready(connection)
         if after - before:
             self._spawn(self._tell_colleagues(connection, after - before))
+            self._desk.opened(connection, after - before)
 
     def operator_changed(self, outcome: OperatorChanged) -> None:
         """Chat-routing says how an operator is now: everybody on that site is told."""

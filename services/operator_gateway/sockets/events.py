@@ -7,6 +7,7 @@ Every request gets exactly one answer within the deadline, a refusal or a fault 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -14,25 +15,31 @@ import msgspec
 import structlog
 
 from services.operator_gateway.sockets.connections import Connection
+from shared.contracts.chat import address_of
+from shared.contracts.ids import UUID_PATTERN
 from shared.contracts.operators import Done, ErrorBody, Failed
+from shared.contracts.sites import ROLE_RANK
 from shared.storage.faults import Lagging, Unavailable
 
 log = structlog.get_logger()
 
 ACK_DEADLINE_S = 1.8  # the promise is 2 s; the rest is for the wire
 
+_VISITOR = re.compile(UUID_PATTERN)
+
 Handler = Callable[[Connection, Any], Awaitable[Any]]
-# Who may send the event: any operator about the own connection, or a member of the request's `site`.
-Rule = Literal["self", "member"]
+# Who may send the event: any operator about the own connection; a member of the site that the request's `site`, `chat`
+# or `offer` names; or a supervisor of the chat's site.
+Rule = Literal["self", "member", "chat", "offer", "chat_supervisor"]
 Count = Callable[[str, str], None]
 
 
 class Refused(Exception):
     """A request that cannot be granted: nothing happened, and the client is told why."""
 
-    def __init__(self, code: str, message: str, current: Any = None) -> None:
+    def __init__(self, code: str, message: str, current: Any = None, taken_by: str = "") -> None:
         super().__init__(code)
-        self.body = ErrorBody(code, message, current)
+        self.body = ErrorBody(code, message, current, taken_by)
 
 
 class Event(NamedTuple):
@@ -89,9 +96,25 @@ def _checked(event: Event, connection: Connection, arguments: list[Any]) -> Any:
         request = msgspec.convert(arguments[0], event.request)
     except msgspec.ValidationError as error:
         raise Refused("bad_request", _without_content(str(error))) from None
-    if event.rule == "member" and connection.membership(getattr(request, "site")) is None:  # noqa: B009
-        raise Refused("forbidden", "not one of your sites")
+    if event.rule != "self":
+        _admit(event.rule, connection, request)
     return request
+
+
+def _admit(rule: Rule, connection: Connection, request: Any) -> None:
+    """Let the request through or raise Refused. An id of another site is refused whether or not it exists there."""
+    if rule == "member":
+        site = request.site
+    else:
+        address = address_of(request.offer if rule == "offer" else request.chat)
+        if address is None or not _VISITOR.fullmatch(address[1]):
+            raise Refused("not_found", "there is no such chat or offer")
+        site = address[0]
+    membership = connection.membership(site)
+    if membership is None:
+        raise Refused("forbidden", "not one of your sites")
+    if rule == "chat_supervisor" and ROLE_RANK[membership.role] < ROLE_RANK["supervisor"]:
+        raise Refused("forbidden", "for supervisors only")
 
 
 def _without_content(message: str) -> str:
