@@ -26,7 +26,7 @@ class WidgetSettings(Struct, frozen=True, kw_only=True):
     """How the chat widget looks and what it asks before a chat. `texts` replace the widget's own, by key."""
 
     launcher: bool = False  # the bubble on every page; without it the page itself calls `foyer.open()`
-    color: Annotated[str, Meta(min_length=7, max_length=7, pattern=r"^#[0-9a-fA-F]{6}$")] = "#1f6feb"
+    color: Annotated[str, Meta(min_length=7, max_length=7, pattern=r"^#[0-9a-fA-F]{6}$(?!\n)")] = "#1f6feb"
     mode: Literal["auto", "light", "dark"] = "auto"
     side: Literal["end", "start"] = "end"
     language: Annotated[str, Meta(max_length=35, pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$(?!\n)")] = ""
