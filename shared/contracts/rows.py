@@ -118,7 +118,7 @@ class Row(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     lang: str | None = None
 
 
-class PageView(Struct, frozen=True, omit_defaults=True):
+class PageView(Struct, frozen=True):
     """One page shown in one tab: the navigation panel's line. `n` orders page views of one tab."""
 
     page: str
