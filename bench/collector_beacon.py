@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import os
-import statistics
 import sys
 import tempfile
 import uuid
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bench._figures import cpu_s, machine, spread
 from shared.contracts.sites import Site
 from shared.domain.partitions import Partitions
 from shared.embedded import EmbeddedValkey
@@ -32,7 +32,6 @@ from shared.storage.directory_store import DirectoryStore
 CONNECTIONS = 64
 SITE, ORIGIN = "s_bench000", "https://shop.example"
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 BARE = """
 import asyncio, json, sys, uvloop
@@ -75,12 +74,6 @@ def request_bytes() -> bytes:
         f"Referer: {ORIGIN}/\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body.encode()
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
 async def drive_http(port: int, each: int) -> None:
@@ -187,11 +180,6 @@ async def measure(rounds: int, each: int) -> dict[str, list[float]]:
         return figures
 
 
-def spread(values: list[float]) -> str:
-    """Median with the smallest and the largest."""
-    return f"{statistics.median(values):6.2f}  ({min(values):.2f} to {max(values):.2f})"
-
-
 def main() -> None:
     """Print the figures and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
@@ -199,6 +187,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=150, help="beacons a connection and round")
     options = parser.parse_args()
     figures = asyncio.run(measure(options.rounds, options.each))
+    print(machine())
     print(f"{CONNECTIONS} connections, {options.rounds} rounds of {options.each * CONNECTIONS} beacons; CPU us each:")
     for kind, values in figures.items():
         print(f"  {kind:10} {spread(values)}")

@@ -24,6 +24,7 @@ from shared.domain.visitor import Visitor, pack_visitor
 from shared.runtime.clock import Clock
 from shared.runtime.service import Running, running
 from shared.storage import keys
+from shared.storage.blocks import payloads_in
 from shared.storage.clients import Clients
 from shared.storage.directory_store import DirectoryStore
 from shared.storage.faults import Unavailable
@@ -116,7 +117,7 @@ class CollectorRig:
                 break
             except Unavailable:  # a test's server has just been started again
                 await asyncio.sleep(0.01)
-        return [decode_in(fields[b"d"]) for _, fields in found]
+        return [decode_in(payload) for _, fields in found for payload in payloads_in(fields)]
 
     async def known(self, visitor: str, started_ms: int, *, visits: int = 1, live: bool = True) -> None:
         """What presence would have stored of a visitor: on the site since `started_ms`, or no longer there."""

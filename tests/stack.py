@@ -108,13 +108,14 @@ class Instance:
 
 @dataclass
 class Stack:
-    """See the module's text. `settings` are site settings, `env` goes to every service."""
+    """See the module's text. `settings` are site settings, `env` goes to every service, `services` start at once."""
 
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     origins: tuple[str, ...] = ("http://127.0.0.1", "http://localhost")
     fsync: str = "everysec"
+    services: tuple[str, ...] = SERVICES
     instances: list[Instance] = field(default_factory=list)
     site: str = ""
 
@@ -128,7 +129,7 @@ class Stack:
         ).start()
         try:
             await self._set_up()
-            for service in SERVICES:
+            for service in self.services:
                 await self.add(service)
             await asyncio.gather(*(instance.ready() for instance in self.instances))
         except BaseException:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 
-import msgspec
-
 from services.presence.domain.draft import Draft
 from services.presence.domain.publish import publish
 from services.presence.domain.visits import MAX_VISITS
@@ -29,8 +27,10 @@ from shared.storage.visitors import (
     collector_writes,
     day_writes,
     erasure,
+    navigation_kept,
     navigation_removal,
     navigation_writes,
+    pack_visit,
     profile_removal,
     profile_ttl_ms,
     profile_write,
@@ -41,7 +41,6 @@ from shared.storage.visitors import (
 from shared.storage.writes import Write, xadd
 
 NOBODY = Visitor()
-_encode_visit = msgspec.msgpack.Encoder().encode
 
 
 def timer_of(who: Who) -> bytes:
@@ -84,7 +83,7 @@ class Commit:
             self._put_state(who, before, draft, settings)
         self._put_navigation(who, before, draft, settings)
         if draft.visit is not None:
-            past = PastVisit(after.visits, _encode_visit(draft.visit), settings.retention_ms)
+            past = PastVisit(after.visits, pack_visit(draft.visit), settings.retention_ms)
             self._writes += visit_writes(self._partition, who, past, MAX_VISITS)
 
     def _published(self, who: Who, before: Visitor, draft: Draft) -> Draft:
@@ -125,9 +124,14 @@ class Commit:
             self._writes.append(navigation_removal(self._partition, who))
         if anonymous_left or not after.flushed:
             return
-        if draft.stored or before.live != after.live:
-            ttl_ms = settings.retention_ms if after.live else settings.visit_gap_ms + NAVIGATION_SLACK_MS
-            self._writes += navigation_writes(self._partition, who, draft.stored, ttl_ms)
+        turned = before.live != after.live
+        if not draft.stored and not turned:
+            return
+        # It lives as long as the row, which a timer ends: an expiry with each line would cost as much as the line.
+        ttl_ms = None if after.live else settings.visit_gap_ms + NAVIGATION_SLACK_MS
+        if turned and after.live and not draft.restarted:
+            self._writes.append(navigation_kept(self._partition, who))
+        self._writes += navigation_writes(self._partition, who, draft.stored, ttl_ms)
 
     @property
     def moved(self) -> list[Who]:

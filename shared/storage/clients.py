@@ -20,6 +20,7 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
 from shared.storage import keys, scripts
+from shared.storage.blocks import payloads_in
 from shared.storage.faults import PartitionMismatch, Unavailable, redis_faults
 
 log = structlog.get_logger()
@@ -169,6 +170,8 @@ class BlockingReader:
     async def read(self, positions: dict[str, str], count: int, block_ms: int) -> list[Position]:
         """Entries after each stream's position, at most `count` a stream; empty after `block_ms` without any.
 
+        Each as its id and a payload; the payloads of one entry follow each other with the same id.
+
         Raises Unavailable.
         """
         try:
@@ -183,7 +186,7 @@ class BlockingReader:
             await self.close()
             raise
         return [
-            (stream.decode(), [(entry.decode(), fields[b"d"]) for entry, fields in entries])
+            (stream.decode(), [(entry.decode(), part) for entry, fields in entries for part in payloads_in(fields)])
             for stream, entries in answer or ()
         ]
 

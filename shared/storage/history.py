@@ -5,17 +5,14 @@ Reads only; presence alone writes these keys. Nothing older than the site's rete
 
 from __future__ import annotations
 
-import msgspec
-
 from shared.contracts.rows import PageView, PresenceRow, Visit
 from shared.domain.partitions import Partitions
 from shared.domain.visitor import Visitor, decode_row, navigation, unpack_view, unpack_visitor
 from shared.storage import keys
 from shared.storage.clients import Clients
-from shared.storage.visitors import pairs
+from shared.storage.visitors import pairs, unpack_visit
 
 MAX_PAGE = 100  # visits in one answer
-_decode_visit = msgspec.msgpack.Decoder(Visit).decode
 
 
 class History:
@@ -71,4 +68,4 @@ class History:
             return ()
         partition = self._partitions.of(site)
         stored = await self._clients.call("MGET", *(keys.visit(partition, site, visitor, n) for n in numbers))
-        return tuple(_decode_visit(packed) for packed in stored if packed is not None)
+        return tuple(unpack_visit(packed) for packed in stored if packed is not None)

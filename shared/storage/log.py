@@ -15,12 +15,14 @@ import structlog
 
 from shared.domain.partitions import Partition
 from shared.storage import keys
+from shared.storage.blocks import fields_of
 from shared.storage.clients import RECONNECT_S, BlockingReader, Clients
 from shared.storage.faults import Lagging, Unavailable
 
 log = structlog.get_logger()
 
-LAG_LIMIT = 100_000  # entries waiting in an input stream: some 50 MB, seconds of work; then producers hear "busy"
+# Entries waiting in an input stream, each with up to 32 payloads: 50 to 350 MB; then producers hear "busy".
+LAG_LIMIT = 100_000
 GROUP_SIZE = 500  # payloads in one append: about 1 ms of Redis
 QUEUE_LIMIT = 20_000  # payloads waiting in this process for a partition
 TAIL_BATCH = 500
@@ -41,9 +43,8 @@ class PartitionLog:
         Raises Lagging (the reader is too far behind) or Unavailable (unknown whether they were stored: repeat only what
         is idempotent).
         """
-        stored = await self._clients.script(
-            "append", [keys.stream(stream, partition)], [str(self._lag_limit), *payloads]
-        )
+        flat: list[str | bytes] = [part for field in fields_of(payloads) for part in field]
+        stored = await self._clients.script("append", [keys.stream(stream, partition)], [str(self._lag_limit), *flat])
         if not stored:
             raise Lagging
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 import structlog
 
 from shared.domain.partitions import Partition, Partitions, rendezvous_owner
 from shared.runtime.clock import Clock
 from shared.storage import keys
+from shared.storage.blocks import field_of
 from shared.storage.clients import RECONNECT_S, BlockingReader, Clients
 from shared.storage.faults import Unavailable
-from shared.storage.writes import Write, pack, xadd, zadd, zrem
+from shared.storage.writes import Write, pack, xadd, xadd_field, zadd, zrem
 
 log = structlog.get_logger()
 
@@ -41,13 +44,15 @@ class Inputs:
     """What one step works on. `due`: members of the timer set whose time has come.
 
     `resumed_at_ms`: since when the partition is looked after without a gap; a deadline counts from the later of it and
-    the last sign of life, so that nobody is found missing only because we were away.
+    the last sign of life, so that nobody is found missing only because we were away. `unfinished`: the stream entry
+    that these come from has more in it, so it is not done yet.
     """
 
     entries: tuple[tuple[str, bytes], ...]
     due: tuple[bytes, ...]
     now_ms: int
     resumed_at_ms: int
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,25 @@ class OwnerStats:
     fenced: int = 0
     oldest_ms: int = 0
     last_commit_ms: int = 0
+
+
+def in_batches(entries: Sequence[tuple[str, bytes]]) -> list[Sequence[tuple[str, bytes]]]:
+    """What one read gave, in steps of BATCH or a little more: never in the middle of a stream entry.
+
+    Only the last one may be shorter, which says that nothing else was waiting; after a full read that would not be
+    true, so it is left for the next read.
+    """
+    if len(entries) <= BATCH:
+        return [entries] if entries else []
+    batches, start = [], 0
+    for at in range(BATCH, len(entries)):
+        if at - start >= BATCH and entries[at][0] != entries[at - 1][0]:
+            batches.append(entries[start:at])
+            start = at
+    full_read = sum(entry[0] != before[0] for before, entry in pairwise(entries)) + 1 >= BATCH
+    if not (full_read and len(entries) - start < BATCH):
+        batches.append(entries[start:])
+    return batches
 
 
 class PartitionOwner:
@@ -288,10 +312,11 @@ class Holding:
         while not self._stopping.is_set():
             if not self._token:
                 raise Fenced
-            entries = await self._next_entries(reader)
+            batches = in_batches(await self._next_entries(reader))
             due = await self._due()
-            if entries or due:
+            for entries in batches or ([()] if due else []):
                 await self._process(Inputs(tuple(entries), due, self.now_ms(), self._resumed_at_ms))
+                due = ()
 
     async def _next_entries(self, reader: BlockingReader) -> list[tuple[str, bytes]]:
         """Waits for input until the first timer is due; gives up at once when told to stop."""
@@ -332,9 +357,17 @@ class Holding:
         await self._commit(inputs, changes)
 
     async def _one_by_one(self, inputs: Inputs) -> None:
-        """Some input makes the step fail: find it, so that only that one is parked."""
-        for entry in inputs.entries:
-            await self._process(Inputs((entry,), (), inputs.now_ms, inputs.resumed_at_ms))
+        """Some input makes the step fail: find it, so that only that one is parked.
+
+        What came in one stream entry is taken one by one only if it is the one that fails. The checkpoint moves behind
+        its last payload: a crash in between repeats the others, which changes nothing.
+        """
+        groups = [tuple(group) for _, group in groupby(inputs.entries, itemgetter(0))]
+        if len(groups) == 1:
+            groups = [(entry,) for entry in inputs.entries]
+        for i, group in enumerate(groups, 1):
+            unfinished = i < len(groups) and groups[i][0][0] == group[0][0]
+            await self._process(Inputs(group, (), inputs.now_ms, inputs.resumed_at_ms, unfinished or inputs.unfinished))
         for member in inputs.due:
             await self._process(Inputs((), (member,), inputs.now_ms, inputs.resumed_at_ms))
 
@@ -346,12 +379,13 @@ class Holding:
         writes += zrem(self._keys[3], [member for member, due in timers.items() if due is None])
         for name, payloads in (("log", changes.log), ("chat", changes.chat)):
             stream = keys.stream(name, self._partition)  # type: ignore[arg-type]
-            writes += [xadd(stream, payload, LOG_LENGTH) for payload in payloads]
+            packed = [field_of(payload) if name == "log" else ("d", payload) for payload in payloads]
+            writes += [xadd_field(stream, item, LOG_LENGTH) for item in packed]
         return writes
 
     async def _commit(self, inputs: Inputs, changes: Changes) -> None:
         """Make it durable. A lost reply is found out about by the next read of the checkpoint (it has moved)."""
-        done = inputs.entries[-1][0] if inputs.entries else self._checkpoint
+        done = self._checkpoint if inputs.unfinished or not inputs.entries else inputs.entries[-1][0]
         ms, _, sequence = done.partition("-")
         touched, packed = pack(self._writes(inputs, changes), FIXED_KEYS + 1)
         answer = await self._clients.script(

@@ -6,16 +6,21 @@ live, the navigation of the few whose past pages matter. Read :class:`Visitors`,
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.contracts.rows import SEQ_FIELD
+import msgspec
+
+from shared.contracts.rows import SEQ_FIELD, Visit
 from shared.domain.partitions import Partition
 from shared.domain.visitor import StoredView, Visitor, pack_view, pack_visitor, unpack_view, unpack_visitor
 from shared.storage import keys
 from shared.storage.clients import Clients
-from shared.storage.writes import Write, delete, hdel, hincrby, hset, pexpire, set_value
+from shared.storage.writes import Write, delete, hdel, hincrby, hset, pexpire, pexpire_once, set_value
 
+_encode_visit = msgspec.msgpack.Encoder().encode
+_decode_visit = msgspec.msgpack.Decoder(Visit).decode
 Who = tuple[str, str]  # site, visitor
 DAY_MS = 86_400_000
 DAY_COUNTERS_MS = 400 * DAY_MS  # a year and a month: counts without persons, for reports
@@ -117,16 +122,33 @@ def profile_removal(partition: Partition, who: Who) -> Write:
     return delete(keys.profile(partition, *who))
 
 
-def navigation_writes(partition: Partition, who: Who, lines: Mapping[int, StoredView], ttl_ms: int) -> list[Write]:
-    """Set lines of the navigation and let it all expire after `ttl_ms`."""
+def navigation_writes(
+    partition: Partition, who: Who, lines: Mapping[int, StoredView], ttl_ms: int | None
+) -> list[Write]:
+    """Set lines of the navigation and let it all expire after `ttl_ms`; None leaves the expiry as it is."""
     key = keys.navigation(partition, *who)
     fields: dict[str | bytes, str | bytes | int] = {str(slot): pack_view(line) for slot, line in lines.items()}
-    return [*hset(key, fields), pexpire(key, ttl_ms)]
+    return [*hset(key, fields), *([] if ttl_ms is None else [pexpire(key, ttl_ms)])]
+
+
+def navigation_kept(partition: Partition, who: Who) -> Write:
+    """The visit goes on after all: its navigation expires no more."""
+    return Write("PERSIST", keys.navigation(partition, *who))
 
 
 def navigation_removal(partition: Partition, who: Who) -> Write:
     """A new visit begins with an empty navigation."""
     return delete(keys.navigation(partition, *who))
+
+
+def pack_visit(visit: Visit) -> bytes:
+    """A finished visit as it is kept: compressed to a third, for it is kept long and read rarely."""
+    return zlib.compress(_encode_visit(visit))
+
+
+def unpack_visit(packed: bytes) -> Visit:
+    """What :func:`pack_visit` was given. Raises zlib.error and msgspec.MsgspecError."""
+    return _decode_visit(zlib.decompress(packed))
 
 
 def visit_writes(partition: Partition, who: Who, visit: PastVisit, most: int) -> list[Write]:
@@ -169,7 +191,7 @@ def day_writes(partition: Partition, site: str, now_ms: int, counts: Mapping[str
     """Add to the site's counts of today."""
     key = keys.site_day(partition, site, now_ms // DAY_MS)
     writes = [hincrby(key, name, amount) for name, amount in counts.items() if amount]
-    return [*writes, pexpire(key, DAY_COUNTERS_MS)] if writes else []
+    return [*writes, pexpire_once(key, DAY_COUNTERS_MS)] if writes else []
 
 
 def collector_writes(partition: Partition, signs: Mapping[str, int], lost: Sequence[str]) -> list[Write]:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 
+from shared.storage.blocks import Field
+
 Argument = str | bytes | int
 # Lua's stack holds about 8,000 values; a longer HSET is cut into several.
 MAX_ARGUMENTS = 4_000
@@ -51,6 +53,11 @@ def pexpire(key: str, ttl_ms: int) -> Write:
     return Write("PEXPIRE", key, (ttl_ms,))
 
 
+def pexpire_once(key: str, ttl_ms: int) -> Write:
+    """Let a key that has no expiry yet expire after `ttl_ms`: only the first time costs the append-only file a line."""
+    return Write("PEXPIRE", key, (ttl_ms, "NX"))
+
+
 def delete(key: str) -> Write:
     """Remove a key; the memory is freed in the background."""
     return Write("UNLINK", key)
@@ -70,8 +77,13 @@ def zrem(key: str, members: Iterable[str | bytes]) -> list[Write]:
 
 def xadd(key: str, payload: bytes, max_length: int | None = None, entry_id: str = "*") -> Write:
     """Append one entry (field `d`) to a stream that is kept at about `max_length` entries."""
+    return xadd_field(key, ("d", payload), max_length, entry_id)
+
+
+def xadd_field(key: str, field: Field, max_length: int | None = None, entry_id: str = "*") -> Write:
+    """Append an entry made by :mod:`shared.storage.blocks`."""
     bound: tuple[Argument, ...] = () if max_length is None else ("MAXLEN", "~", max_length)
-    return Write("XADD", key, (*bound, entry_id, "d", payload))
+    return Write("XADD", key, (*bound, entry_id, *field))
 
 
 def pack(writes: Iterable[Write], first_index: int) -> tuple[list[str], bytes]:

@@ -18,6 +18,7 @@ from shared.domain.partitions import Partition, Partitions
 from shared.domain.visitor import Visitor, decode_row, unpack_visitor
 from shared.runtime.clock import Clock, ManualClock
 from shared.storage import keys
+from shared.storage.blocks import payloads_in
 from shared.storage.clients import Clients
 from shared.storage.directory_store import DirectoryStore
 from shared.storage.history import History
@@ -111,7 +112,9 @@ class World:
     async def changes(self) -> list[RowChanged | RowGone]:
         """Everything that the log told of this site."""
         entries = await self.clients.call("XRANGE", keys.stream("log", self.partition), "-", "+")
-        told = [change for _, fields in entries for change in decode_log(fields[b"d"]).changes]
+        told = [
+            change for _, fields in entries for payload in payloads_in(fields) for change in decode_log(payload).changes
+        ]
         return [change for change in told if change.site == self.site]
 
     async def rows_by_log(self) -> dict[str, PresenceRow]:

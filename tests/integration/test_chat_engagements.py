@@ -44,6 +44,7 @@ from shared.domain.visitor import Tab, View, Visitor, pack_visitor
 from shared.runtime.clock import ManualClock
 from shared.runtime.service import running
 from shared.storage import keys
+from shared.storage.blocks import payloads_in
 from shared.storage.clients import Clients
 from shared.storage.directory_store import DirectoryStore
 from shared.storage.log import PartitionLog
@@ -135,7 +136,7 @@ class Shop:
         rows: dict[str, dict[str, Any]] = {}
         seq = 0
         for _, fields in await self.clients.call("XRANGE", keys.stream("log", HERE), "-", "+"):
-            entry = decode_log(fields[b"d"])
+            entry = decode_log(payloads_in(fields)[0])
             assert entry.part == "engagement"
             for change in entry.changes:
                 seq += 1

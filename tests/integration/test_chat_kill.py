@@ -16,6 +16,7 @@ from shared.contracts.streams import CmdEntry, GatewayAlive, OperatorConnected, 
 from shared.domain.partitions import Partitions
 from shared.runtime.clock import SystemClock
 from shared.storage import keys
+from shared.storage.blocks import payloads_in
 from shared.storage.clients import Clients
 from shared.storage.directory_store import DirectoryStore
 from shared.storage.log import PartitionLog
@@ -119,7 +120,7 @@ async def check(clients: Clients, site: str) -> None:
     rows = [
         change
         for _, fields in await clients.call("XRANGE", keys.stream("log", here), "-", "+")
-        for change in decode_log(fields[b"d"]).changes
+        for change in decode_log(payloads_in(fields)[0]).changes
         if change.site == site
     ]
     assert [change.seq for change in rows] == list(range(1, len(rows) + 1))

@@ -19,6 +19,7 @@ from shared.domain.partitions import Partitions
 from shared.embedded import EmbeddedValkey
 from shared.embedded.server import free_port
 from shared.storage import keys
+from shared.storage.blocks import payloads_in
 from shared.storage.clients import Clients, RedisSettings
 from tests.collector_rig import (
     FIREFOX,
@@ -200,7 +201,7 @@ async def test_a_killed_collector_loses_nothing_that_it_acknowledged(tmp_path: P
         ended = await asyncio.gather(*visitors, return_exceptions=True)
         assert all(isinstance(error, aiohttp.ClientError) for error in ended)
         found = await clients.call("XRANGE", keys.stream("in", Partitions(16).of(SITE)), "-", "+")
-        entries = [decode_in(fields[b"d"]) for _, fields in found]
+        entries = [decode_in(payload) for _, fields in found for payload in payloads_in(fields)]
         stored = [entry.events[0].n for entry in entries if isinstance(entry, TabEvents)]
         assert set(acknowledged) <= set(stored)
         assert len(stored) == len(set(stored))
