@@ -8,7 +8,7 @@ in a process of its own, does not count. Ways:
 
 * foyer:   indexes, difference, frame made once, written to each transport (JSON and msgpack mounts)
 * library: `sio.emit(..., room=...)` of python-socketio with the same difference
-* bare:    `await ws.send_str(...)` in a loop over aiohttp WebSockets, the text made once: no Socket.IO at all
+* bare:    `await ws.send_bytes(...)` in a loop over aiohttp WebSockets, the bytes made once: no Socket.IO at all
 """
 
 from __future__ import annotations
@@ -169,9 +169,9 @@ async def bare() -> tuple[web.Application, str, Step, Callable[[], int]]:
         site.views.flush()
         parts = msgspec.structs.asdict(difference(old, site.group.window))
         delta = ViewDelta(epoch="bench", prev=seq, seq=site.group.seq, view="list", **parts)
-        text = "42" + msgspec.json.encode(["view:delta", delta]).decode()
+        message = b"42" + msgspec.json.encode(["view:delta", delta])
         for ws in members:
-            await ws.send_str(text)
+            await ws.send_bytes(message)
 
     return app, "/bare", step, lambda: len(members)
 

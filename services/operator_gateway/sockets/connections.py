@@ -6,7 +6,7 @@ are not used: leaving searches every room, which makes 5,000 sockets that go at 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from services.operator_gateway.sockets.frames import Dialect, Message, Outgoing
 from services.operator_gateway.sockets.peer import Ending, PeerSocket
@@ -48,6 +48,11 @@ class Connection:
     def pending_bytes(self) -> int:
         """What this process holds for the client."""
         return self._peer.pending_bytes
+
+    @property
+    def push(self) -> Callable[[bytes], bool]:
+        """Writes a ready frame if the client has room for it, else says False. For what goes to many at once."""
+        return self._peer.push
 
     def write(self, message: Message) -> None:
         """Send a packet made for this connection's dialect."""

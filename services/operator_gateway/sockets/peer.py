@@ -53,6 +53,7 @@ class PeerSocket(AsyncSocket):
         self._loop = asyncio.get_running_loop()
         self._ws: web.WebSocketResponse | None = None
         self._transport: asyncio.Transport | None = None  # set when frames may be written to it
+        self._open_transport: asyncio.Transport | None = None  # the same until the connection closes
         self._queued_bytes = 0
         self._ping_timer: asyncio.TimerHandle | None = None
         self._handling = asyncio.Lock()
@@ -85,6 +86,19 @@ class PeerSocket(AsyncSocket):
             self._enqueue(packet.Packet(packet.MESSAGE, data=data), len(message.packet))
             return
         self._put(message.frame())
+
+    def push(self, frame: bytes) -> bool:
+        """Write a ready frame; False, and nothing is written, if the client is behind, polls or is gone.
+
+        The way of all deltas, so it is short: no queue, no packet, one look at the transport's buffer.
+        """
+        transport = self._open_transport
+        if transport is None or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size() + len(frame) > SOFT_LIMIT_BYTES:
+            return False
+        transport.write(frame)
+        return True
 
     async def send(self, pkt: packet.Packet) -> None:
         """The library's own packets (open, ping, noop, close): by the same way."""
@@ -168,7 +182,7 @@ class PeerSocket(AsyncSocket):
             self.connected = self.upgraded = True
         if transport is not None:
             _bound_kernel_buffer(transport)
-            self._transport = transport
+            self._transport = self._open_transport = transport
             self._flush_queue()
         try:
             await self._read_messages(ws.response)
@@ -280,6 +294,7 @@ class PeerSocket(AsyncSocket):
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """As in the library, but timers stop and a poll that waits is let go."""
         self._cancel_ping()
+        self._open_transport = None
         already = self.closed or self.closing
         await super().close(wait=False, abort=abort, reason=reason)
         if not already:

@@ -51,6 +51,7 @@ class Group:
         self.counts = counts
         self.seq = 0
         self.window: Window = EMPTY
+        self.before: Window = EMPTY  # the window of `seq` - 1
         self.users = 0
         self._bottom: PositionKey | None = None
         self._rounds = Rounds()
@@ -89,7 +90,7 @@ class Group:
             if now_s < due_s:
                 self._counters_due_s = due_s
                 return False
-        self.window = Window(rows, total, counts)
+        self.window, self.before = Window(rows, total, counts), old
         self.seq += 1
         if now_s < inf:
             self._told_at_s = now_s
