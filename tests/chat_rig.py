@@ -51,11 +51,11 @@ async def floor(clients: Clients, redis_url: str, static: Path, **settings: Any)
 class Visitor:
     """One visitor of a shop, as the collector speaks for it."""
 
-    def __init__(self, clients: Clients, shop: Shop, visitor: str) -> None:
+    def __init__(self, clients: Clients, site: str, visitor: str) -> None:
         self.id = visitor
         self._clients = clients
-        self._site = shop.site
-        self._partition = PARTITIONS.of(shop.site)
+        self._site = site
+        self._partition = PARTITIONS.of(site)
 
     async def ask(self, kind: str, **fields: Any) -> CommandDone:
         """Append the command and wait for its outcome."""
@@ -89,7 +89,7 @@ async def shop_with(rig: Rig, **settings: Any) -> Shop:
 
 
 async def visitor(rig: Rig, shop: Shop, number: int = 1) -> Visitor:
-    return Visitor(rig.clients, shop, await shop.visit(number))
+    return Visitor(rig.clients, shop.site, await shop.visit(number))
 
 
 async def at_work(rig: Rig, operator: Operator, shop: Shop, **options: Any) -> Console:
