@@ -32,6 +32,7 @@ class Visitor:
     page: str = ""
     n: int = 0
     acknowledged_pages: int = 0
+    refusals: int = 0
 
     def event(self, kind: str, **fields: Any) -> dict[str, Any]:
         """The next event of this tab; a page view begins a page."""
@@ -63,6 +64,7 @@ class Visitor:
             if status in (200, 204):
                 return
             assert status in (0, 429, 503), f"unexpected answer {status}"
+            self.refusals += 1
             await asyncio.sleep(0.05)
 
     async def view(self, path: str) -> None:

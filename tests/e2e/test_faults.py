@@ -19,7 +19,7 @@ ORIGIN = "http://shop.example"
 # Generous enough that nobody is taken for gone while a service is down; leaving is told by a beacon.
 SETTINGS = {"leave_grace_ms": 1_000, "silence_ms": 120_000}
 VISITORS = 12
-Fault = Callable[[Stack], Awaitable[None]]
+Fault = Callable[[Stack, list[Visitor]], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -51,28 +51,40 @@ async def counted_exactly(operator: Operator, visitors: list[Visitor]) -> None:
     await eventually(same, within_s=40)
 
 
-async def kill_and_restart(stack: Stack, service: str) -> None:
+async def some_traffic(visitors: list[Visitor]) -> None:
+    """Until every visitor has looked at a few more pages, on average."""
+    before = sum(visitor.acknowledged_pages for visitor in visitors)
+    await eventually(lambda: sum(visitor.acknowledged_pages for visitor in visitors) > before + 5 * len(visitors))
+
+
+async def some_refusals(visitors: list[Visitor]) -> None:
+    """Until a beacon was not taken."""
+    before = sum(visitor.refusals for visitor in visitors)
+    await eventually(lambda: sum(visitor.refusals for visitor in visitors) > before)
+
+
+async def kill_and_restart(stack: Stack, visitors: list[Visitor], service: str) -> None:
     """SIGKILL in the middle of traffic, twice."""
     for _ in range(2):
-        await asyncio.sleep(0.4)
+        await some_traffic(visitors)
         instance = stack.first(service)
         await instance.kill()
         await instance.start()
         await instance.ready()
 
 
-async def kill_valkey(stack: Stack) -> None:
-    """The server is gone for a moment; what it acknowledged is on the disk."""
+async def kill_valkey(stack: Stack, visitors: list[Visitor]) -> None:
+    """The server is gone until beacons are refused; what it acknowledged is on the disk."""
     for _ in range(2):
-        await asyncio.sleep(0.4)
+        await some_traffic(visitors)
         stack.valkey.kill()
-        await asyncio.sleep(0.3)
+        await some_refusals(visitors)
         stack.valkey.start()
 
 
 def kill(service: str) -> Fault:
-    async def fault(stack: Stack) -> None:
-        await kill_and_restart(stack, service)
+    async def fault(stack: Stack, visitors: list[Visitor]) -> None:
+        await kill_and_restart(stack, visitors, service)
 
     return fault
 
@@ -90,7 +102,7 @@ async def test_nothing_is_lost_or_doubled_when_it_is_killed(tmp_path, victim):
         await operator.open(stack.site, limit=200)
         visitors = [Visitor(session, lambda: stack.collector, stack.site, ORIGIN) for _ in range(VISITORS)]
         async with traffic(stack, visitors, rounds=60):
-            await FAULTS[victim](stack)
+            await FAULTS[victim](stack, visitors)
         await counted_exactly(operator, visitors)
         assert operator.bad_checks == 0
         numbers = {row["number"] for row in operator.rows}
