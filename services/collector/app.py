@@ -9,10 +9,16 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from services.collector.agents import agent_classifier
+from services.collector.chat.desk import ChatDesk
+from services.collector.chat.feed import ChatFeed
+from services.collector.chat.listener import Sources
+from services.collector.chat.polls import ChatPolls
+from services.collector.chat.siteinfo import PublicSites
 from services.collector.contact import Contacts
 from services.collector.countries import Countries
 from services.collector.domain.tokens import VisitorTokens
 from services.collector.http.beacon import Beacons
+from services.collector.http.chat import Chats
 from services.collector.http.edge import Edge, Route
 from services.collector.http.scripts import Scripts
 from services.collector.http.server import EdgeServer, descriptors
@@ -31,24 +37,29 @@ from shared.storage.clients import Clients
 from shared.storage.directory import Directory
 from shared.storage.known_visitors import KnownVisitors
 from shared.storage.log import GroupAppender, PartitionLog
+from shared.storage.transcripts import Transcripts
+from shared.storage.visitor_sides import VisitorSides
 
 APPEND_S = 1.3  # the contract promises an answer within 2 s, of which a first contact may take 0.6 before
 FLUSH_S = 3.0  # for departures at shutdown; presence finds the rest by this collector's silence
 STALE_MS = 5_000  # the directory has not heard from Redis for so long; it asks every second
 
 
-def _routes(beacons: Beacons, live: LiveDesk) -> dict[str, Route]:
+def _routes(beacons: Beacons, live: LiveDesk, chats: Chats) -> dict[str, Route]:
     return {
         "/v1/e": Route("events", {"POST": beacons.events}),
         "/v1/e.gif": Route("pixel", {"GET": beacons.pixel}),
         "/v1/live": Route("live", {"GET": live.open}),
         "/v1/site": Route("site", {"GET": beacons.site}),
+        "/v1/chat": Route("chat", {"POST": chats.say, "GET": chats.hear}),
         "/v1/forget": Route("forget", {"POST": beacons.forget}),
     }
 
 
 def _limits(settings: CollectorSettings) -> Limits:
-    return Limits(settings.address_rate, settings.newcomers_rate, settings.visitor_rate, settings.site_rate)
+    return Limits(
+        settings.address_rate, settings.newcomers_rate, settings.visitor_rate, settings.site_rate, settings.chat_rate
+    )
 
 
 class Collector:
@@ -63,6 +74,10 @@ class Collector:
         self.appender = GroupAppender(PartitionLog(clients, settings.lag_limit), APPEND_S)
         self.partitions = Partitions(settings.partitions)
         self._classify = agent_classifier(settings.never_bots)
+        self.sides = VisitorSides(clients, self.partitions)
+        self.feed = ChatFeed(clients, self.partitions, self.sides)
+        self.sources = Sources(self.feed, self.sides, Transcripts(clients, self.partitions))
+        self.polls = ChatPolls(self.sources)
         rules = Rules(
             self.directory,
             self.partitions,
@@ -71,6 +86,7 @@ class Collector:
             self._classify,
             self.countries,
             KnownVisitors(clients, self.partitions),
+            self.feed,
         )
         # A restarted collector is another one: channels of the one before are gone.
         self.intake = Intake(rules, self.appender, clock, self.outcomes, f"c_{secrets.token_hex(6)}")
@@ -85,6 +101,7 @@ class Collector:
     def _edge(self) -> tuple[LiveDesk, EdgeServer]:
         settings = self.settings
         contacts = Contacts(self._trusted, settings.trusted_header)
+        chat = ChatDesk(self.intake, self.feed)
         desk = Desk(
             self.intake,
             self.liveness,
@@ -93,10 +110,21 @@ class Collector:
             settings.frames_rate,
             settings.hello_s,
             settings.heartbeat_s,
+            chat,
+            self.sources,
         )
         live = LiveDesk(desk, contacts, total=self._total, per_address=self._per_address)
-        beacons = Beacons(self.intake, contacts, self.outcomes, settings.body_s)
-        edge = Edge(_routes(beacons, live), self.scripts, self.outcomes)
+        sites = PublicSites(self.sides, self.directory)
+        beacons = Beacons(self.intake, sites, contacts, self.outcomes, settings.body_s)
+        chats = Chats(
+            desk=chat,
+            polls=self.polls,
+            intake=self.intake,
+            contacts=contacts,
+            outcomes=self.outcomes,
+            body_s=settings.body_s,
+        )
+        edge = Edge(_routes(beacons, live, chats), self.scripts, self.outcomes)
         server = EdgeServer(
             edge.handle,
             self.outcomes,
@@ -110,7 +138,7 @@ class Collector:
 
     def tasks(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs for as long as the process lives."""
-        tasks = [self.server.sweep, self.liveness.run, self.departures.run]
+        tasks = [self.server.sweep, self.liveness.run, self.departures.run, self.feed.run]
         return [*tasks, self.countries.run] if self.settings.geoip_db else tasks
 
     async def start(self) -> None:
@@ -123,6 +151,7 @@ class Collector:
 
     async def drain(self) -> None:
         """Send the visitors to other collectors and report that they left this one."""
+        self.polls.drain()
         await self.live.drain()
         await self.departures.flush(FLUSH_S)
         await self.appender.drain()

@@ -12,18 +12,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from services.collector import outcomes
 from services.collector.agents import Agent
 from services.collector.contact import Contact
 from services.collector.countries import Countries
 from services.collector.domain.body import Readable, read_batch
+from services.collector.domain.chat_place import invite_frame
 from services.collector.domain.languages import preferred_language
 from services.collector.domain.refusals import Refusal
 from services.collector.domain.tokens import VisitorTokens
 from services.collector.domain.tracked import Browser, Sender, track
 from services.collector.limits import Limits
 from services.collector.outcomes import Channel, Outcomes
+from shared.contracts.chat import ChatCommand, Command, InviteMade
 from shared.contracts.sites import Site
 from shared.contracts.streams import InEntry, encode
 from shared.contracts.tracking import Batch, BatchAnswer, Envelope, Hello
@@ -54,12 +57,26 @@ class Appender(Protocol):
         ...
 
 
+class Invitations(Protocol):
+    """The part of the chat feed that the intake asks."""
+
+    def invitation(self, site: str, visitor: str, now_ms: int, /) -> InviteMade | None:
+        """The invitation that waits for this visitor."""
+        ...
+
+
 class Identity(Struct, frozen=True):
-    """Whom events belong to. `token`: to be told to the browser, which had none."""
+    """Whom events belong to. `token`: to be told to the browser, which had none. `proven`: it showed one that fits."""
 
     visitor: str
     anonymous: bool
     token: str | None = None
+    proven: bool = False
+
+    @property
+    def may_chat(self) -> bool:
+        """Whether this is the visitor, and not somebody who only knows its id: it has the token, or gets it now."""
+        return self.proven or self.token is not None
 
 
 class Answered(Struct, frozen=True):
@@ -81,6 +98,7 @@ class Rules:
     classify: Callable[[str], Agent]
     countries: Countries
     known: KnownVisitors
+    invitations: Invitations
 
 
 class Intake:
@@ -109,6 +127,13 @@ class Intake:
             return Refusal("forbidden")
         return site
 
+    def open_site(self, key: str) -> Site | Refusal:
+        """The site, if it is on: for what an admitted channel goes on to say."""
+        site = self._rules.sites.site(key)
+        if site is None:
+            return Refusal("unknown_site")
+        return Refusal("gone") if site.disabled else site
+
     def public_site(self, key: str, origin: str | None) -> Site | Refusal:
         """The site for its public settings: a page of another origin is refused, a request without one is not."""
         site = self._rules.sites.site(key)
@@ -130,7 +155,9 @@ class Intake:
             return Identity(head.tab.lower(), True)
         visitor = head.visitor.lower()
         if isinstance(head.token, str):
-            return Identity(visitor, False) if self.owns(head.token, head.site, visitor) else Refusal("token")
+            return (
+                Identity(visitor, False, proven=True) if self.owns(head.token, head.site, visitor) else Refusal("token")
+            )
         return self._rules.limits.newcomer(contact.address_key, self.now_ms()) or await self._newcomer(
             head.site, visitor
         )
@@ -154,10 +181,19 @@ class Intake:
         """Where the site's streams are."""
         return self._rules.partitions.of(site)
 
-    async def append(self, site: str, entry: InEntry) -> Refusal | None:
+    def visitor_refused(self, site: str, visitor: str) -> Refusal | None:
+        """429 when this visitor or all of the site's ask too often."""
+        return self._rules.limits.sender(site, visitor, self.now_ms())
+
+    def chat_refused(self, site: str, visitor: str) -> Refusal | None:
+        """429 when this visitor says too much about chats."""
+        return self._rules.limits.chat(site, visitor, self.now_ms())
+
+    async def append(self, site: str, entry: InEntry | ChatCommand) -> Refusal | None:
         """Store one entry; None when Redis has it. After a refusal it may be stored all the same."""
+        stream: InputStream = "cmd" if isinstance(entry, Command) else "in"
         try:
-            await self._appender.submit("in", self._rules.partitions.of(site), encode(entry))
+            await self._appender.submit(stream, self._rules.partitions.of(site), encode(entry))
         except Lagging as lagging:
             return self._failed("lagging", lagging.retry_after_s)
         except Unavailable:
@@ -201,7 +237,11 @@ class Intake:
         browser = self.browser(contact) if any(event.type == "page" for event in batch.events) else Browser()
         tab = batch.head.tab.lower()
         sender = Sender(site.site, identity.visitor, tab, identity.anonymous, browser)
-        return await self.store(batch, sender, identity.token)
+        result = await self.store(batch, sender, identity.token)
+        if not identity.proven or isinstance(result, Refusal):
+            return result
+        made = self._rules.invitations.invitation(site.site, identity.visitor, self.now_ms())
+        return result if made is None else _with_invitation(result, made)
 
     def browser(self, contact: Contact) -> Browser:
         """What the request says of the browser; from here on the address is no longer needed."""
@@ -229,3 +269,9 @@ class Intake:
             return Answered(outcomes.PARTLY, BatchAnswer(tracked.accepted, tracked.rejected, token), tracked.accepted)
         answer = BatchAnswer(token=token) if token else None
         return Answered(outcomes.ACCEPTED, answer, tracked.accepted)
+
+
+def _with_invitation(result: Answered, made: InviteMade) -> Answered:
+    """The answer to a beacon, with an invitation that a live channel would have brought."""
+    answer = replace(result.answer or BatchAnswer(), commands=(invite_frame(made),))
+    return replace(result, answer=answer)

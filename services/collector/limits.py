@@ -18,11 +18,12 @@ def too_fast(wait_ms: int) -> Refusal:
 class Limits:
     """Rate limits over all requests of this process."""
 
-    def __init__(self, address: Rate, newcomers: Rate, visitor: Rate, site: Rate) -> None:
+    def __init__(self, address: Rate, newcomers: Rate, visitor: Rate, site: Rate, chat: Rate) -> None:
         self._address = RateLimit(address, MAX_ADDRESSES)
         self._newcomers = RateLimit(newcomers, MAX_ADDRESSES)
         self._visitor = RateLimit(visitor, MAX_VISITORS)
         self._site = RateLimit(site, MAX_SITES)
+        self._chat = RateLimit(chat, MAX_VISITORS)
 
     def address(self, key: str, now_ms: int) -> Refusal | None:
         """Every request counts here, whatever it holds."""
@@ -37,4 +38,9 @@ class Limits:
     def newcomer(self, address_key: str, now_ms: int) -> Refusal | None:
         """A visitor without a token: what an address could invent without end."""
         wait_ms = self._newcomers.wait_ms(address_key, now_ms)
+        return too_fast(wait_ms) if wait_ms else None
+
+    def chat(self, site: str, visitor: str, now_ms: int) -> Refusal | None:
+        """What a visitor says about chats: each is work for the one owner of the site's chats."""
+        wait_ms = self._chat.wait_ms(f"{site} {visitor}", now_ms)
         return too_fast(wait_ms) if wait_ms else None

@@ -12,11 +12,14 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from services.collector.chat.siteinfo import PublicSite
 from services.collector.domain.refusals import PROBLEMS
-from services.collector.http.beacon import Forget, PublicSite
+from services.collector.http.beacon import Forget
 from shared.contracts.problems import Problem
-from shared.contracts.tracking import Batch, BatchAnswer
+from shared.contracts.tracking import Batch, BatchAnswer, LiveError, LiveOk
+from shared.contracts.visitor_chat import ChatNews, Speaker, VisitorMessage
 
+Answered = LiveOk | LiveError
 _REF = "#/components/schemas/{name}"
 _BODY: Final = ("empty", "not_json", "encoding", "nul", "nesting", "invalid", "too_large", "content_type")
 _READING: Final = (*_BODY, "content_encoding", "timeout")
@@ -29,10 +32,12 @@ class Described(Struct, frozen=True):
 
     summary: str
     text: str
-    answers: dict[int, tuple[str, type[Struct] | str | None]]
+    answers: dict[int, tuple[str, Any]]
     codes: tuple[str, ...]
-    body: type[Struct] | None = None
+    body: tuple[Any, ...] = ()  # the body is all of these at once
     query: dict[str, str] = {}
+    optional: dict[str, str] = {}
+    token: bool = False  # wants the visitor's token in the Authorization header
 
 
 _TAKEN = "Everything is stored; nothing to say. Also the answer to a crawler, whose events are counted but not stored."
@@ -48,7 +53,7 @@ OPERATIONS: Final[dict[str, dict[str, Described]]] = {
             "forget the token and the visitor.",
             {204: (_TAKEN, None), 200: (_PARTLY, BatchAnswer)},
             (*_READING, *_SITE, "token", *_STORING),
-            Batch,
+            (Batch,),
         )
     },
     "/v1/e.gif": {
@@ -57,7 +62,7 @@ OPERATIONS: Final[dict[str, dict[str, Described]]] = {
             "The answer is the picture, whatever is sent. A status of 429 or 503 means that nothing was stored.",
             {200: ("A transparent picture of 43 bytes.", "image/gif")},
             (),
-            None,
+            (),
             {"d": "The batch as JSON in base64url, padding optional."},
         )
     },
@@ -67,9 +72,38 @@ OPERATIONS: Final[dict[str, dict[str, Described]]] = {
             "A page of a foreign origin is refused; a request without an Origin is not.",
             {200: ("What a page may know of its site.", PublicSite)},
             ("invalid", *_SITE, "too_fast"),
-            None,
+            (),
             {"key": "The site key."},
         )
+    },
+    "/v1/chat": {
+        "POST": Described(
+            "Say something about the chat",
+            "One message of the live channel (asyncapi-visitors.json) together with who speaks; at most 64 KiB. The "
+            "same `id` again gives the same answer and has no further effect: repeat after 429, 503 or no answer. The "
+            "token may stand in the body instead of the header, never in the address.",
+            {200: ("What became of it: done, or refused in the present state.", Answered)},
+            (*_READING, *_SITE, "token", "token_required", "too_long", "unknown_type", *_STORING, "try_again"),
+            (Speaker, VisitorMessage),
+            token=True,
+        ),
+        "GET": Described(
+            "Hear about the chat",
+            "What the live channel would have pushed. Without anything newer than `after` and `cursor` it waits. "
+            "Typing and read marks are heard only while a request waits. At most 100 lines at once: ask "
+            "again with the last.",
+            {200: ("What is new; no messages when the time is over.", ChatNews)},
+            ("invalid", *_SITE, "token", "token_required", "too_fast", "unavailable", "full"),
+            (),
+            {"site": "The site key.", "visitor": "The visitor's id, which is no secret."},
+            {
+                "after": "The last line of the chat that the browser has; lines after it are given.",
+                "chat": "The chat that `after` counts in; without it the present one.",
+                "cursor": "The cursor of the last answer.",
+                "wait": "Seconds to wait for something new, 0 to 25; 25 without it.",
+            },
+            token=True,
+        ),
     },
     "/v1/forget": {
         "POST": Described(
@@ -77,7 +111,7 @@ OPERATIONS: Final[dict[str, dict[str, Described]]] = {
             "Everything that is held about the visitor whose token it is.",
             {202: ("The wish is stored and will be carried out.", "application/json")},
             (*_READING, *_SITE, "token", "token_required", *_STORING),
-            Forget,
+            (Forget,),
         )
     },
     "/v1/live": {
@@ -102,7 +136,7 @@ OPERATIONS: Final[dict[str, dict[str, Described]]] = {
 }
 
 
-def _content(kind: type[Struct] | str | None, refs: dict[Any, Any]) -> dict[str, Any]:
+def _content(kind: Any, refs: dict[Any, Any]) -> dict[str, Any]:
     if kind is None:
         return {}
     if isinstance(kind, str):
@@ -137,12 +171,19 @@ def _operation(path: str, described: Described, refs: dict[Any, Any]) -> dict[st
         {"name": name, "in": "query", "required": True, "description": text, "schema": {"type": "string"}}
         for name, text in described.query.items()
     ]
+    parameters += [
+        {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
+        for name, text in described.optional.items()
+    ]
+    if described.token:
+        operation["security"] = [{"visitor": []}]
     if "{version}" in path:
         parameters.append({"name": "version", "in": "path", "required": True, "schema": {"type": "string"}})
     if parameters:
         operation["parameters"] = parameters
-    if described.body is not None:
-        schema = {"schema": refs[described.body]}
+    if described.body:
+        parts = [refs[kind] for kind in described.body]
+        schema = {"schema": parts[0] if len(parts) == 1 else {"allOf": parts}}
         content = {"text/plain": schema, "application/json": schema}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
@@ -150,7 +191,7 @@ def _operation(path: str, described: Described, refs: dict[Any, Any]) -> dict[st
 
 def document() -> bytes:
     """OpenAPI 3.1 as JSON, the same bytes every time."""
-    types = [Batch, BatchAnswer, Forget, PublicSite, Problem]
+    types = [Batch, BatchAnswer, Forget, PublicSite, Problem, Speaker, VisitorMessage, Answered, ChatNews]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     refs = dict(zip(types, schemas, strict=True))
     paths = {
@@ -166,7 +207,10 @@ def document() -> bytes:
             "origin; refusals are RFC 9457 problems with a stable code. No cookies, no preflight needed.",
         },
         "paths": paths,
-        "components": {"schemas": dict(sorted(components.items()))},
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "securitySchemes": {"visitor": {"type": "http", "scheme": "bearer", "description": "The visitor's token."}},
+        },
     }
     return msgspec.json.format(msgspec.json.encode(described), indent=2) + b"\n"
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-Channel = Literal["http", "pixel", "live"]
+Channel = Literal["http", "pixel", "live", "chat"]
 
 ACCEPTED = "accepted"
 PARTLY = "partly_accepted"

@@ -53,6 +53,8 @@ class CollectorSettings:
     site_burst: int = setting("COLLECTOR_SITE_BURST", 20_000, help="requests of a site at once", minimum=1)
     frames_per_s: float = setting("COLLECTOR_FRAMES_PER_S", 20.0, help="messages of a live channel", minimum=0.001)
     frames_burst: int = setting("COLLECTOR_FRAMES_BURST", 300, help="messages of a live channel at once", minimum=1)
+    chat_per_s: float = setting("COLLECTOR_CHAT_PER_S", 20.0, help="chat messages of a visitor", minimum=0.001)
+    chat_burst: int = setting("COLLECTOR_CHAT_BURST", 300, help="chat messages of a visitor at once", minimum=1)
     max_connections: int = setting(
         "COLLECTOR_MAX_CONNECTIONS", 20_000, help="fewer if the system allows fewer open files", minimum=1
     )
@@ -114,6 +116,11 @@ class CollectorSettings:
     def frames_rate(self) -> Rate:
         """Messages of a live channel: a tab sends one every few seconds, after an outage some more at once."""
         return Rate(self.frames_per_s, self.frames_burst)
+
+    @property
+    def chat_rate(self) -> Rate:
+        """Chat messages of a visitor, typing marks among them."""
+        return Rate(self.chat_per_s, self.chat_burst)
 
     @property
     def site_rate(self) -> Rate:

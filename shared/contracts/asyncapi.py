@@ -1,20 +1,22 @@
 """AsyncAPI documents of what does not go over plain HTTP, made from the types themselves.
 
-`python -m shared.contracts operators` (or `streams`) prints the one that `docs/protocol/` keeps; a test compares them.
-Read :func:`operators_document`.
+`python -m shared.contracts operators` (or `streams`, `visitors`) prints the one that `docs/protocol/` keeps; a test
+compares them. Read :func:`operators_document`.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
 
 from shared.contracts.operators import ANSWERS, REQUESTS, SERVER_EVENTS, Auth, Failed
 from shared.contracts.streams import ChatOutcomes, CmdEntry, InEntry, LogEntry
+from shared.contracts.tracking import Event, Hello, LiveClose, LiveError, LiveEvents, LiveOk
+from shared.contracts.visitor_chat import VisitorFrame, VisitorMessage
 
 VERSION = "1"
 REF = "#/components/schemas/{name}"
@@ -127,7 +129,42 @@ def _document(
     }
 
 
-DOCUMENTS = {"operators": operators_document, "streams": streams_document}
+def visitors_document() -> Document:
+    """The visitor's live channel on the collector."""
+    said = [Hello, LiveEvents, *get_args(VisitorMessage)]
+    heard = [LiveOk, LiveError, LiveClose, *get_args(VisitorFrame)]
+    schemas, components = _schemas([*said, *heard, Event])
+    messages: Document = {}
+    operations: Document = {}
+    channel = _ref("channels", "live")
+
+    def listed(name: str) -> Document:
+        return _ref("channels", "live", "messages", name)
+
+    for action, kinds in (("receive", said), ("send", heard)):
+        for kind in kinds:
+            tag = str(kind.__struct_config__.tag)
+            name = f"{action}.{tag}"
+            messages[name] = _message(tag, kind, schemas[kind])
+            operations[name] = {"action": action, "channel": channel, "messages": [listed(name)]}
+            if action == "receive":
+                operations[name]["reply"] = {"channel": channel, "messages": [listed("send.ok"), listed("send.error")]}
+    info = {
+        "title": "Foyer: visitors' live channel",
+        "version": VERSION,
+        "description": "`GET /v1/live` of the collector: a WebSocket with JSON text frames of at most 64 KiB "
+        "(`events`: 16 KiB), from a page of the site. `hello` first, within 10 s. Each message is "
+        "answered within 2 s by `ok` or `error` with its `id`; what is about chats needs a `hello` "
+        "with the visitor's token, or one that was just told it. After the `ok` of `hello` come "
+        "`invite`, `status` and the `chat.event`s after `after`; then everything as it happens. "
+        "Repeating a message with its `id` has no further effect. Close codes 4000-4499 mean come "
+        "back, 4500-4999 do not.",
+    }
+    listing = {name: _ref("components", "messages", name) for name in messages}
+    return _document(info, {"live": {"address": "/v1/live", "messages": listing}}, operations, messages, components)
+
+
+DOCUMENTS = {"operators": operators_document, "streams": streams_document, "visitors": visitors_document}
 
 
 def rendered(name: str) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, UnsetType
 
 MAX_SAFE_INT = 2**53 - 1  # the largest integer that every JSON client holds exactly
 
@@ -30,3 +30,5 @@ CountryCode = Annotated[str, Meta(min_length=2, max_length=2, pattern=r"^[A-Z]{2
 TimestampMs = Annotated[int, Meta(ge=0, le=MAX_SAFE_INT)]  # milliseconds since the epoch, by the server's clock
 DurationMs = Annotated[int, Meta(ge=0, le=MAX_SAFE_INT)]
 Counter = Annotated[int, Meta(ge=0, le=MAX_SAFE_INT)]
+# Left out or a text: null, 0, [] and {} are errors, so that no loose comparison can ever take one for a token.
+TokenText = Annotated[str, Meta(max_length=512)] | UnsetType

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct
 
-from shared.contracts.ids import ClientId, Counter, DurationMs, SiteKey, Uuid, VisitorId
+from shared.contracts.ids import ClientId, Counter, DurationMs, SiteKey, TokenText, Uuid, VisitorId
+from shared.contracts.visitor_chat import Invite
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_EVENTS = 50
@@ -19,8 +20,6 @@ MAX_ATTRIBUTES = 20
 GIF_BYTES = 43
 
 EventType = Literal["page", "beat", "hide", "show", "leave", "attr"]
-# Left out or a text: null, 0, [] and {} are errors, so that no loose comparison can ever take one for a token.
-TokenText = Annotated[str, Meta(max_length=512)] | UnsetType
 AttributeName = Annotated[str, Meta(min_length=1, max_length=64)]
 AttributeValue = Annotated[str, Meta(max_length=256)] | int | float | bool | None
 Pixels = Annotated[int, Meta(ge=0, le=100_000)]
@@ -85,10 +84,14 @@ class BatchAnswer(Struct, frozen=True, omit_defaults=True):
     rejected: tuple[Rejected, ...] = ()
     token: str | None = None
     visitor: str | None = None
+    commands: tuple[Invite, ...] = ()
 
 
 class Hello(Struct, frozen=True, tag="hello"):
-    """First message on the live channel: which site, browser and tab this is."""
+    """First message on the live channel: which site, browser and tab this is.
+
+    `after`: the last line seen of a chat, `chat` of which one; without it that of the present chat.
+    """
 
     id: ClientId
     site: SiteKey
@@ -96,6 +99,7 @@ class Hello(Struct, frozen=True, tag="hello"):
     visitor: VisitorId | None = None
     token: TokenText = UNSET
     after: Counter | None = None
+    chat: Annotated[str, Meta(max_length=128)] = ""
 
 
 class LiveEvents(Struct, frozen=True, tag="events"):
@@ -110,7 +114,8 @@ LiveMessage = Hello | LiveEvents
 
 
 class LiveOk(Struct, frozen=True, tag="ok", omit_defaults=True):
-    """Yes: Redis has it. `accepted` and `rejected` answer `events`; the rest answers `hello`."""
+    """Yes: Redis has it. `accepted` and `rejected` answer `events`; `status` and `chat` answer `hello` and what is said
+    about chats (`seq`: the line that a message became); the rest answers `hello`."""
 
     id: str
     accepted: int | None = None
@@ -119,15 +124,20 @@ class LiveOk(Struct, frozen=True, tag="ok", omit_defaults=True):
     token: str | None = None
     status: str | None = None
     chat: str | None = None
+    seq: int | None = None
 
 
 class LiveError(Struct, frozen=True, tag="error", omit_defaults=True):
-    """No, and why; nothing was stored."""
+    """No, and why. After `unavailable` and `try_again` it may have been done all the same: repeat it with the same id.
+
+    `current`: the visitor's status, where that is what stands in the way.
+    """
 
     id: str
     code: str
     message: str
     retry_after_s: int | None = None
+    current: str | None = None
 
 
 class LiveClose(Struct, frozen=True, tag="close"):

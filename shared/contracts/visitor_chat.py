@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from shared.contracts.chat import Actor, ChatEvent, ChatId, MessageText, Score
-from shared.contracts.ids import ClientId, Counter, Email, Name, SiteKey, SkillId, Uuid, VisitorId
+from shared.contracts.ids import ClientId, Counter, Email, Name, SiteKey, SkillId, TokenText, Uuid, VisitorId
 from shared.contracts.rows import OperatorRef, Status
-from shared.contracts.tracking import TokenText
 
 # 4,000 code points may take 12 bytes each in JSON (an escaped surrogate pair), and there are other fields.
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -116,7 +115,7 @@ class Speaker(Struct, frozen=True):
 
     site: SiteKey
     visitor: VisitorId
-    token: TokenText = ""
+    token: TokenText = UNSET
     tab: Uuid | None = None
 
 

@@ -27,17 +27,20 @@ class KnownVisitors:
         self._partitions = partitions
 
     async def since_before(self, site: str, visitor: str, at_ms: int) -> bool:
-        """Whether the visitor first came before `at_ms`, or has been here twice. Raises Unavailable."""
+        """Whether the visitor first came before `at_ms`, has been here twice or had a chat. Raises Unavailable."""
         partition = self._partitions.of(site)
         commands = [
             ("HGET", keys.visitors(partition, site), visitor),
             ("GET", keys.profile(partition, site, visitor)),
+            ("EXISTS", keys.visitor_side(partition, site, visitor)),
         ]
         try:
             async with asyncio.timeout(DEADLINE_S):
-                row, profile = await self._clients.pipeline(commands)
+                row, profile, has_chat = await self._clients.pipeline(commands)
         except TimeoutError as error:
             raise Unavailable("no answer in time") from error
+        if has_chat:
+            return True  # who asked for a chat has shown a token
         packed = profile if row is None else row
         if packed is None:
             return False

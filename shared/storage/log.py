@@ -140,13 +140,14 @@ ResetHandler = Callable[[str], Awaitable[None]]
 OUTPUT_STREAMS: tuple[keys.OutputStream, ...] = ("log", "chat")
 
 
-def _order(entry_id: str) -> tuple[int, int]:
+def entry_order(entry_id: str) -> tuple[int, int]:
+    """A stream id as something that sorts in the stream's order."""
     ms, _, sequence = entry_id.partition("-")
     return int(ms), int(sequence)
 
 
 class Tail:
-    """Follows a partition's `log` and `chat` from now on.
+    """Follows a partition's `log` and `chat`, or only one of them, from now on.
 
     `on_reset(reason)` is called first ("start") and whenever what was followed is no longer what Redis holds: then
     everything that was built on the entries must be read again. After it, `on_entries(stream, [(id, payload), …])` gets
@@ -155,13 +156,18 @@ class Tail:
     """
 
     def __init__(
-        self, clients: Clients, partition: Partition, on_entries: EntriesHandler, on_reset: ResetHandler
+        self,
+        clients: Clients,
+        partition: Partition,
+        on_entries: EntriesHandler,
+        on_reset: ResetHandler,
+        streams: Sequence[keys.OutputStream] = OUTPUT_STREAMS,
     ) -> None:
         self._clients = clients
         self._partition = partition
         self._on_entries = on_entries
         self._on_reset = on_reset
-        self._names: dict[str, keys.OutputStream] = {keys.stream(name, partition): name for name in OUTPUT_STREAMS}
+        self._names: dict[str, keys.OutputStream] = {keys.stream(name, partition): name for name in streams}
         self._positions: dict[str, str] = {}
         self._epochs: tuple[bytes | None, ...] = ()
         self.connected = False  # read by readiness checks
@@ -217,6 +223,6 @@ class Tail:
             return "start"
         if any(old is not None and old != new for old, new in zip(self._epochs, epochs, strict=True)):
             return "epoch"
-        if any(_order(tops[stream]) < _order(at) for stream, at in self._positions.items()):
+        if any(entry_order(tops[stream]) < entry_order(at) for stream, at in self._positions.items()):
             return "went_back"
         return None

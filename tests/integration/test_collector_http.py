@@ -224,7 +224,7 @@ async def test_a_wrong_request_gets_its_answer(
 async def test_preflight_allows_json(rig: CollectorRig) -> None:
     answer = await rig.request("OPTIONS", "/v1/e", {"Access-Control-Request-Method": "POST"})
     assert answer.status == 204
-    assert answer.headers["Access-Control-Allow-Headers"] == "Content-Type"
+    assert answer.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
     assert "POST" in answer.headers["Access-Control-Allow-Methods"]
 
 
@@ -309,7 +309,9 @@ async def test_the_pixel_is_a_picture_whatever_it_is_sent(rig: CollectorRig, pat
 
 async def test_public_settings_of_a_site(rig: CollectorRig) -> None:
     answer = await rig.request("GET", f"/v1/site?key={SITE}")
-    assert answer.json == {"key": SITE, "consent": False, "theme": {}}
+    assert (answer.json["site"], answer.json["consent_required"], answer.json["online"]) == (SITE, False, False)
+    assert answer.json["form"] == {"name": "required", "email": "off", "question": "optional", "skills": []}
+    assert answer.headers["Cache-Control"] == "public, max-age=30"
     assert (await rig.request("GET", f"/v1/site?key={SITE}", {"Origin": ""})).status == 200
     assert (await rig.request("GET", f"/v1/site?key={SITE}", {"Origin": "https://evil.example"})).status == 403
 

@@ -147,10 +147,13 @@ async def test_deep_nesting_nul_and_lone_surrogates_are_harmless(rig: CollectorR
     assert entry.events[0].title == "a\ufffdb"
 
 
-async def test_a_frame_beyond_16_kib_closes_the_channel(rig: CollectorRig) -> None:
+async def test_a_frame_beyond_64_kib_closes_the_channel_and_events_end_at_16(rig: CollectorRig) -> None:
     async with rig.live() as channel:
         await channel.hello()
-        await channel.send({"type": "events", "id": "1", "x": "x" * 17_000})
+        large = {"type": "events", "id": "1", "sent": 1, "events": [event()], "x": "x" * 17_000}
+        assert (await channel.ask(large))["code"] == "too_large"
+        assert await of(rig, TabEvents) == []
+        await channel.send({"type": "events", "id": "1", "x": "x" * 66_000})
         assert await channel.close_code() == 1009
     await attached_then_detached(rig)
 

@@ -7,6 +7,7 @@ and each event looked at alone, to say which ones are wrong.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import msgspec
@@ -99,6 +100,17 @@ def _is_json(body: bytes) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
     return True
+
+
+def refusal_of(body: bytes, decode: Callable[[bytes], object]) -> Refusal:
+    """Why `decode` does not take a checked body."""
+    try:
+        decode(body)
+    except msgspec.ValidationError as error:
+        return _invalid(body, error)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Refusal("not_json")
+    return Refusal("bad_frame")
 
 
 def decoded(body: bytes, kind: type[T]) -> T | Refusal:

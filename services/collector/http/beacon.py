@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from aiohttp import web
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
+from services.collector.chat.siteinfo import PublicSites
 from services.collector.contact import Contacts
 from services.collector.domain.body import checked_text, decoded, pointer_error
 from services.collector.domain.refusals import Refusal
@@ -15,11 +14,11 @@ from services.collector.http.answers import json_answer, no_content, pixel, prob
 from services.collector.http.reading import read_body, read_query_body
 from services.collector.intake import Answered, Intake
 from services.collector.outcomes import Channel, Outcomes
-from shared.contracts.ids import SiteKey, VisitorId
+from shared.contracts.ids import SiteKey, TokenText, VisitorId
 from shared.contracts.streams import ForgetVisitor
-from shared.contracts.tracking import TokenText
 
 MAX_SITE_KEY = 34
+SITE_CACHE = "public, max-age=30"  # each page view asks; who is online may be that old
 
 
 class Forget(msgspec.Struct, frozen=True):
@@ -30,20 +29,14 @@ class Forget(msgspec.Struct, frozen=True):
     token: TokenText = UNSET
 
 
-class PublicSite(msgspec.Struct, frozen=True):
-    """What a page may know of its site. `online` is left out while nobody knows."""
-
-    key: str
-    consent: bool
-    theme: dict[str, Any] = {}
-    online: bool | UnsetType = UNSET
-
-
 class Beacons:
     """The handlers of the visitors' HTTP routes."""
 
-    def __init__(self, intake: Intake, contacts: Contacts, outcomes: Outcomes, body_s: float) -> None:
+    def __init__(
+        self, intake: Intake, sites: PublicSites, contacts: Contacts, outcomes: Outcomes, body_s: float
+    ) -> None:
         self._intake = intake
+        self._sites = sites
         self._contacts = contacts
         self._outcomes = outcomes
         self._body_s = body_s
@@ -95,7 +88,7 @@ class Beacons:
         site = self._intake.public_site(key, contact.origin)
         if isinstance(site, Refusal):
             return problem(site)
-        return json_answer(PublicSite(site.site, site.settings.consent_required))
+        return json_answer(await self._sites.of(site), Cache_Control=SITE_CACHE)
 
     async def forget(self, request: web.BaseRequest) -> web.StreamResponse:
         """`POST /v1/forget`: 202 once the wish is stored."""

@@ -87,7 +87,7 @@ class Edge:
         fields = headers(
             Allow=route.allow,
             Access_Control_Allow_Methods=route.allow,
-            Access_Control_Allow_Headers="Content-Type",
+            Access_Control_Allow_Headers="Authorization, Content-Type",
             Access_Control_Max_Age=PREFLIGHT_S,
         )
         fields["Cache-Control"] = f"public, max-age={PREFLIGHT_S}"

@@ -17,7 +17,7 @@ from shared.contracts.tracking import MAX_BODY_BYTES
 _TYPES = ("text/plain", "application/json")
 
 
-def _header_refused(request: web.BaseRequest) -> Refusal | None:
+def _header_refused(request: web.BaseRequest, limit: int) -> Refusal | None:
     fields = request.headers
     kind = fields.get("Content-Type", "text/plain").partition(";")[0].strip().lower()
     if kind not in _TYPES:
@@ -25,20 +25,20 @@ def _header_refused(request: web.BaseRequest) -> Refusal | None:
     if fields.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         return Refusal("content_encoding")
     length = request.content_length
-    if length is not None and length > MAX_BODY_BYTES:
+    if length is not None and length > limit:
         return Refusal("too_large")
     return None
 
 
-async def read_body(request: web.BaseRequest, body_s: float) -> bytes | Refusal:
-    """The body, at most 16 KiB of text/plain or application/json, that arrives within `body_s`."""
-    refused = _header_refused(request)
+async def read_body(request: web.BaseRequest, body_s: float, limit: int = MAX_BODY_BYTES) -> bytes | Refusal:
+    """The body, at most `limit` bytes (16 KiB) of text/plain or application/json, that arrives within `body_s`."""
+    refused = _header_refused(request, limit)
     if refused is not None:
         return refused
     content = request.content
     if content.is_eof():
         body = content.read_nowait() if not content.at_eof() else b""
-        return body if len(body) <= MAX_BODY_BYTES else Refusal("too_large")
+        return body if len(body) <= limit else Refusal("too_large")
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     received = bytearray()
@@ -46,7 +46,7 @@ async def read_body(request: web.BaseRequest, body_s: float) -> bytes | Refusal:
         async with asyncio.timeout(body_s):
             while chunk := await content.readany():
                 received += chunk
-                if len(received) > MAX_BODY_BYTES:
+                if len(received) > limit:
                     return Refusal("too_large")
     except TimeoutError:
         return Refusal("timeout")

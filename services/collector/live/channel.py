@@ -14,21 +14,28 @@ from typing import Final
 import msgspec
 from aiohttp import WSMsgType, web
 
+from services.collector.chat.desk import ChatDesk
+from services.collector.chat.listener import Sink, Sources
 from services.collector.contact import Contact
 from services.collector.domain.frames import BadFrame, EventsFrame, read_frame
 from services.collector.domain.rates import Rate, RateLimit
 from services.collector.domain.refusals import Refusal
-from services.collector.domain.tracked import Sender
+from services.collector.domain.tracked import Browser, Sender
 from services.collector.intake import Identity, Intake
 from services.collector.limits import too_fast
 from services.collector.live.attachments import Departures, Liveness
+from services.collector.live.talk import Talk
 from services.collector.outcomes import Outcomes
 from shared.contracts.sites import Site
 from shared.contracts.streams import TabAttached, TabDetached
-from shared.contracts.tracking import MAX_BODY_BYTES, Hello, LiveClose, LiveError, LiveOk
+from shared.contracts.tracking import Hello, LiveClose, LiveError, LiveOk
+from shared.contracts.visitor_chat import MAX_MESSAGE_BYTES
+from shared.domain.websocket import TEXT, websocket_frame
+from shared.storage.visitor_sides import Side
 
 CLOSE_S = 2.0  # how long the other end may take to say good-bye
 MAX_BAD_FRAMES = 5
+MAX_UNREAD = 256 * 1024  # written to a channel and not read by the other end: some minutes of a lively chat
 MAX_TOO_FAST = 50  # refused for speed and still sending: it does not read our answers
 
 _encode = msgspec.json.Encoder().encode
@@ -50,7 +57,7 @@ class Ending:
 DRAINING = Ending(4000, "draining")
 HELLO_TIMEOUT = Ending(4408, "hello_timeout")
 TOO_FAST = Ending(4429, "too_fast")
-TOO_LARGE = Ending(4513, "too_large")
+SLOW = Ending(4413, "slow")
 BAD_FRAMES = Ending(4500, "bad_frames")
 # Refusals that no other hello on this page can mend.
 FINAL: Final[dict[str, Ending]] = {
@@ -72,25 +79,31 @@ class Desk:
     frames: Rate
     hello_s: float
     heartbeat_s: float
+    chat: ChatDesk
+    sources: Sources
 
 
 class Channel:
     """One connection. `contact` is forgotten once the hello has been answered."""
 
-    def __init__(self, desk: Desk, contact: Contact) -> None:
+    def __init__(self, desk: Desk, contact: Contact, request: web.BaseRequest) -> None:
         self.id = uuid.uuid4().hex[:16]
         self.socket = web.WebSocketResponse(
             timeout=CLOSE_S,
             heartbeat=desk.heartbeat_s,
             compress=False,  # deflate costs 100 KiB a connection and saves nothing on frames this small
-            max_msg_size=MAX_BODY_BYTES + 1,  # aiohttp refuses what is as long as this
+            max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses what is as long as this
             decode_text=False,
         )
         self._desk = desk
+        self._request = request
+        self._talk = Talk(desk.chat, desk.sources, desk.intake, Sink(self._push, self._room), self._answer_later)
+        self._closing: asyncio.Task[None] | None = None
         self._contact: Contact | None = contact
         self._sender: Sender | None = None
         self._attempted: TabAttached | None = None  # the arrival that may be stored
         self._in_doubt = False
+        self._greeted = False  # hello was taken, and is about to be answered
         self._speed = RateLimit(desk.frames, max_keys=1)
         self._bad_frames = 0
         self._too_fast = 0
@@ -106,6 +119,9 @@ class Channel:
                 await self._say_close(self._ending)
         finally:
             self._depart()
+            await self._talk.close()
+            if self._closing is not None:
+                await asyncio.gather(self._closing, return_exceptions=True)
 
     async def _greet(self) -> bool:
         """Read frames until a hello was taken; False if the channel is over before."""
@@ -129,10 +145,15 @@ class Channel:
                 answer = self._refuse(BadFrame("", Refusal("bad_frame")))
             case _:
                 return False
-        await self.socket.send_frame(_encode(answer), WSMsgType.TEXT)
+        if answer is not None:
+            await self.socket.send_frame(_encode(answer), WSMsgType.TEXT)
+        if self._greeted and isinstance(answer, LiveOk):
+            self._greeted = False
+            self._talk.begin()
         return True
 
-    async def _answer(self, frame: bytes) -> LiveOk | LiveError:
+    async def _answer(self, frame: bytes) -> LiveOk | LiveError | None:
+        """The answer to a frame; None if it comes later."""
         wait_ms = self._speed.wait_ms("", self._desk.intake.now_ms())
         if wait_ms:
             self._too_fast += 1
@@ -143,31 +164,56 @@ class Channel:
         message = read_frame(frame, site, tab)
         if wait_ms and not isinstance(message, BadFrame):
             return self._error(message.id, too_fast(wait_ms))
-        match message:
-            case BadFrame():
-                return self._refuse(message)
-            case Hello() if sender is None:
-                return await self._hello(message)
-            case Hello():
-                return self._refuse(BadFrame(message.id, Refusal("hello_twice")))
-            case EventsFrame() if sender is None:
-                return self._refuse(BadFrame(message.id, Refusal("hello_first")))
-            case EventsFrame():
-                return await self._events(message, sender)
+        if isinstance(message, BadFrame):
+            return self._refuse(message)
+        if isinstance(message, Hello) and sender is None:
+            return await self._hello(message)
+        if isinstance(message, Hello) or sender is None:
+            code = "hello_twice" if sender is not None else "hello_first"
+            return self._refuse(BadFrame(message.id, Refusal(code)))
+        if isinstance(message, EventsFrame):
+            return await self._events(message, sender)
+        await self._talk.say(message)
+        return None
 
     def _error(self, ident: str, refusal: Refusal) -> LiveError:
         self._desk.outcomes.input("live", refusal.code)
         pointer = refusal.errors[0].pointer if refusal.errors else ""
         text = f"{refusal.title} ({pointer})" if pointer else refusal.title
-        return LiveError(ident, refusal.code, text, refusal.retry_after_s)
+        return LiveError(ident, refusal.code, text, refusal.retry_after_s, refusal.current)
+
+    async def _answer_later(self, ident: str, result: LiveOk | Refusal) -> None:
+        """Send the answer to a message about chats."""
+        if isinstance(result, Refusal):
+            answer: LiveOk | LiveError = self._error(ident, result)
+        else:
+            self._bad_frames = 0
+            self._desk.outcomes.input("live", "chat")
+            answer = result
+        await self.socket.send_frame(_encode(answer), WSMsgType.TEXT)
+
+    def _push(self, message: bytes) -> None:
+        """Write a message straight to the transport. Who does not read what we write is closed: it comes back."""
+        transport = self._request.transport
+        if transport is None or transport.is_closing() or self._closing is not None or self.socket.closed:
+            return
+        if transport.get_write_buffer_size() > MAX_UNREAD:
+            self._closing = asyncio.create_task(self._cut(transport))
+            return
+        transport.write(websocket_frame(message, TEXT))
+
+    async def _room(self) -> None:
+        """Return when the other end has read most of what was written; for ever, if it does not."""
+        await self._request.writer.drain()
+
+    async def _cut(self, transport: asyncio.BaseTransport) -> None:
+        await self.close(SLOW)
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
 
     def _refuse(self, bad: BadFrame) -> LiveError:
-        """The answer to a frame that makes no sense; a few of them in a row are enough.
-
-        A type that is not known is no such frame: it may come from a tracker that is newer than this collector.
-        """
-        if bad.refusal.code != "unknown_type":
-            self._bad_frames += 1
+        """The answer to a frame that makes no sense; a few of them in a row are enough."""
+        self._bad_frames += bad.nonsense
         if self._bad_frames >= MAX_BAD_FRAMES:
             self._ending = BAD_FRAMES
         return self._error(bad.id, bad.refusal)
@@ -181,18 +227,34 @@ class Channel:
         if isinstance(identity, Refusal):
             self._ending = FINAL.get(identity.code)
             return self._error(hello.id, identity)
-        refused = await self._attach(hello, identity)
-        if refused is not None:
-            return self._error(hello.id, refused)
-        tab = hello.tab.lower()
-        self._sender = Sender(
-            hello.site, identity.visitor, tab, identity.anonymous, intake.browser(contact), intake.collector
+        refused, side = await asyncio.gather(self._attach(hello, identity), self._join(hello, identity))
+        if refused is not None or isinstance(side, Refusal):
+            await self._talk.close()
+            return self._error(hello.id, refused or side)  # type: ignore[arg-type]  # one of them is a refusal
+        self._settle(hello, identity, intake.browser(contact))
+        token = hello.token if isinstance(hello.token, str) and not identity.anonymous else identity.token
+        status = side.status if side is not None else None
+        shown = status is not None and (status.status != "navigating" or hello.after is not None)
+        return LiveOk(
+            hello.id,
+            visitor=identity.visitor,
+            token=token,
+            status=status.status if status is not None else "navigating",
+            chat=(status.chat or None) if status is not None and shown else None,
         )
-        self._contact = None  # with it goes the address
+
+    def _settle(self, hello: Hello, identity: Identity, browser: Browser) -> None:
+        """Presence knows of this channel: it counts from now on, and the address is no longer needed."""
+        collector = self._desk.intake.collector
+        self._sender = Sender(hello.site, identity.visitor, hello.tab.lower(), identity.anonymous, browser, collector)
+        self._contact = None
+        self._greeted = True
         self._desk.liveness.attach(hello.site)
         self._desk.outcomes.input("live", "hello")
-        token = hello.token if isinstance(hello.token, str) and not identity.anonymous else identity.token
-        return LiveOk(hello.id, visitor=identity.visitor, token=token, status="navigating")
+
+    async def _join(self, hello: Hello, identity: Identity) -> Side | Refusal | None:
+        """Where the visitor's chat stands; None for whoever only knows the visitor's id."""
+        return await self._talk.open((hello.site, identity.visitor), hello) if identity.may_chat else None
 
     async def _attach(self, hello: Hello, identity: Identity) -> Refusal | None:
         """Tell presence; None once Redis has it. A refused one may be stored all the same, so it is remembered."""

@@ -52,7 +52,7 @@ class LiveDesk:
             self._desk.outcomes.input("live", refused.code)
             upgrade = {"Upgrade": "websocket"} if refused.code == "upgrade_required" else {}
             return problem(refused, **upgrade)
-        channel = Channel(self._desk, contact)
+        channel = Channel(self._desk, contact, request)
         channel.socket.headers[REQUEST_ID] = headers()[REQUEST_ID]
         try:
             await channel.socket.prepare(request)

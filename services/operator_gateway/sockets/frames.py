@@ -11,23 +11,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared.domain.websocket import BINARY, TEXT, websocket_frame
+
 Dialect = Literal["json", "msgpack"]
 
-TEXT, BINARY = 0x1, 0x2
 MAX_FIXMAP = 15
 
 _json = msgspec.json.Encoder().encode
 _msgpack = msgspec.msgpack.Encoder().encode
-
-
-def websocket_frame(payload: bytes, opcode: int) -> bytes:
-    """One unfragmented, unmasked server frame (RFC 6455, section 5.2)."""
-    size = len(payload)
-    if size < 126:
-        return bytes((0x80 | opcode, size)) + payload
-    if size < 65_536:
-        return bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big") + payload
 
 
 class Message:

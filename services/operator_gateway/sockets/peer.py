@@ -16,7 +16,8 @@ from aiohttp import WSMsgType, web
 from engineio import exceptions, packet
 from engineio.async_socket import AsyncSocket
 
-from services.operator_gateway.sockets.frames import BINARY, TEXT, Message, websocket_frame
+from services.operator_gateway.sockets.frames import Message
+from shared.domain.websocket import BINARY, TEXT, websocket_frame
 
 SOFT_LIMIT_BYTES = 64 * 1024  # above it a connection is behind: it gets merged differences, and its requests wait
 HARD_LIMIT_BYTES = 2 * 1024 * 1024  # two full windows of the longest rows: nobody in order gets there

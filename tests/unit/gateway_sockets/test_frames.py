@@ -16,6 +16,7 @@ from socketio.packet import Packet
 from services.operator_gateway.sockets import frames, packets
 from services.operator_gateway.sockets.frames import Dialect, Outgoing
 from shared.contracts.operators import Done, ViewCheck, ViewDelta
+from shared.domain.websocket import BINARY, websocket_frame
 
 PAYLOADS = [
     ViewDelta(epoch="e", prev=1, seq=2),
@@ -67,7 +68,7 @@ def test_equal_receivers_share_one_frame() -> None:
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536, 200_000])
 def test_frames_have_the_length_that_they_say(size: int) -> None:
-    frame = frames.websocket_frame(b"x" * size, frames.BINARY)
+    frame = websocket_frame(b"x" * size, BINARY)
     assert frame[0] == 0x82
     header = {True: 2, False: 4 if size < 65_536 else 10}[size < 126]
     said = frame[1] if size < 126 else int.from_bytes(frame[2:header], "big")
