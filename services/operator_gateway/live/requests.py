@@ -51,7 +51,7 @@ class Sites(Protocol):
 
 def facts_of(site: Site) -> SiteFacts:
     """What the list needs of a site's configuration."""
-    return SiteFacts(site.default_skill, {skill.skill: skill.name for skill in site.skills})
+    return SiteFacts(site.default_skill, {skill.skill: skill.name for skill in site.skills}, site.rules)
 
 
 class OpenView:

@@ -95,7 +95,7 @@ class SiteReplica:
                 del self._visitors[visitor]
                 self._on_change(old, None)
             return
-        new = Visitor(visitor, presence, self._engagements.get(visitor))
+        new = Visitor(visitor, presence, self._engagements.get(visitor)).follow(old)
         self._visitors[visitor] = new
         self._on_change(old, new)
 
@@ -106,7 +106,7 @@ class SiteReplica:
             self._engagements[visitor] = engagement
         old = self._visitors.get(visitor)
         if old is not None:
-            new = Visitor(visitor, old.presence, engagement)
+            new = Visitor(visitor, old.presence, engagement).follow(old)
             self._visitors[visitor] = new
             self._on_change(old, new)
 

@@ -5,30 +5,45 @@ Most visitors are never shown, so the merged row is built when somebody looks an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from shared.contracts.rows import EngagementRow, PresenceRow, Row, Status
+from shared.contracts.sites import SkillRule
+from shared.domain.skills import facts_of, resolve
 
 
 class SiteFacts:
     """What of a site's configuration the list depends on. Not changed once made: a new one means new views."""
 
-    __slots__ = ("default_skill", "skill_names")
+    __slots__ = ("default_skill", "rules", "skill_names")
 
-    def __init__(self, default_skill: str = "general", skill_names: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        default_skill: str = "general",
+        skill_names: Mapping[str, str] | None = None,
+        rules: Iterable[SkillRule] = (),
+    ) -> None:
         self.default_skill = default_skill
         self.skill_names = dict(skill_names or {})
+        self.rules = tuple(rules)
 
     def skill_name(self, skill: str) -> str:
         """The name to show and sort by; the id of a skill that is no longer there."""
         return self.skill_names.get(skill, skill)
 
+    def needed_by(self, seen: PresenceRow) -> str:
+        """The skill that the site's rules give this visitor: what chat-routing would find if it asked now."""
+        if not self.rules:
+            return self.default_skill
+        return resolve(self.rules, self.default_skill, self.skill_names, facts_of(seen)).skill
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SiteFacts):
             return NotImplemented
-        return self.default_skill == other.default_skill and self.skill_names == other.skill_names
+        mine = (self.default_skill, self.skill_names, self.rules)
+        return mine == (other.default_skill, other.skill_names, other.rules)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -36,13 +51,21 @@ class SiteFacts:
 class Visitor(Struct, gc=False):
     """A pair of parts that is not changed: a change makes a new one, so that an index can tell where the old one stood.
 
-    Struct without garbage collection for the same reason as the rows. `merged` is filled in by :meth:`row`.
+    Struct without garbage collection for the same reason as the rows. `merged` is filled in by :meth:`row`, `needed`
+    (the skill by the site's rules) when somebody asks for it first.
     """
 
     id: str
     presence: PresenceRow
     engagement: EngagementRow | None
     merged: Row | None = None
+    needed: str = ""
+
+    def follow(self, old: Visitor | None) -> Visitor:
+        """Take over what was worked out for `old`, the same visitor a change ago, as far as it still holds."""
+        if old is not None and old.needed and _rules_see_the_same(old.presence, self.presence):
+            self.needed = old.needed
+        return self
 
     @property
     def version(self) -> int:
@@ -60,8 +83,13 @@ class Visitor(Struct, gc=False):
         return (self.engagement.name if self.engagement else "") or self.presence.nickname
 
     def skill(self, facts: SiteFacts) -> str:
-        """The skill needed: what routing found, else the site's default."""
-        return (self.engagement.skill if self.engagement else "") or facts.default_skill
+        """The skill needed: while there is a chat, or what became of it is shown, that chat's; else by the rules."""
+        talk = self.engagement
+        if talk is not None and talk.skill and talk.status != "navigating":
+            return talk.skill
+        if not self.needed:
+            self.needed = facts.needed_by(self.presence)
+        return self.needed
 
     def row(self, facts: SiteFacts) -> Row:
         """The merged row; the same object as long as no part changes, so identity means equality."""
@@ -96,3 +124,13 @@ class Visitor(Struct, gc=False):
             referrer=seen.referrer or None,
             lang=seen.lang or None,
         )
+
+
+def _rules_see_the_same(one: PresenceRow, other: PresenceRow) -> bool:
+    """Whether no rule can tell the two apart."""
+    if one is other:
+        return True
+    mine = (one.page.url, one.referrer, one.country, one.lang, one.campaign)
+    return mine == (other.page.url, other.referrer, other.country, other.lang, other.campaign) and (
+        one.attrs == other.attrs
+    )

@@ -20,10 +20,12 @@ from services.operator_gateway.views.visitors import SiteFacts
 from services.operator_gateway.views.window import Window, checksum, difference
 from shared.contracts.operators import Filter, Sort, SortBy
 from shared.contracts.rows import STATUSES, EngagementRow, OperatorRef, Page, PresenceRow
+from shared.contracts.sites import Condition, SkillRule
 from shared.contracts.streams import Part, RowChanged, RowGone
 from tests.unit.gateway_views.rows import SITE, Client, as_wire, delta_of, engagement, full, presence, visitor_id
 
-FACTS = SiteFacts("general", {"general": "General", "sales": "Sales", "billing": "accounts"})
+RULES = (SkillRule("r1", "billing", (Condition("address", "a.test/2*"),)),)
+FACTS = SiteFacts("general", {"general": "General", "sales": "Sales", "billing": "accounts"}, RULES)
 NAMES = ["", "ada", "Ada 9", "ada 10", "Bob", "x007", "x8"]
 SORTS: list[SortBy] = ["returning", "nickname", "country", "skill", "status", "operator", "visit_started_at",
                        "chat_time", "wait_time", "page", "pages"]  # fmt: skip
@@ -87,12 +89,14 @@ class Oracle:
         rows = []
         for visitor, seen in self.presence.items():
             talk = self.engagement.get(visitor)
-            row = {**msgspec.structs.asdict(seen), "visitor": visitor, "status": "navigating", "skill": "general"}
+            by_rules = "billing" if seen.page.url == "https://a.test/2" else "general"
+            row = {**msgspec.structs.asdict(seen), "visitor": visitor, "status": "navigating", "skill": by_rules}
             row |= {"operators": (), "requested_at": 0, "engaged_at": 0, "ended_at": 0}
             if talk is not None:
                 row |= {name: getattr(talk, name) for name in ("status", "operators")}
                 row |= {name: getattr(talk, name) for name in ("requested_at", "engaged_at", "ended_at")}
-                row |= {"skill": talk.skill or "general", "nickname": talk.name or seen.nickname}
+                chats = talk.skill if talk.status != "navigating" else ""
+                row |= {"skill": chats or by_rules, "nickname": talk.name or seen.nickname}
                 row["version"] += talk.version
             rows.append(row)
         return rows
