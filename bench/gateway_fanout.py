@@ -87,13 +87,13 @@ class Site:
 class Everyone:
     """Admission without a directory: whoever comes looks at the view."""
 
-    def __init__(self, site: Site, audience: Audience) -> None:
+    def __init__(self, site: Site, audience: Audience, operator: Callable[[], Operator]) -> None:
         self._site = site
         self._audience = audience
+        self._operator = operator
 
     async def admit(self, sid: str, dialect: Dialect, peer: PeerSocket, _auth: Auth) -> Connection:
-        operator = Operator(operator="o_bench", email="a@b.example", name="Bench")
-        return Connection(sid, dialect, peer, operator, sid)
+        return Connection(sid, dialect, peer, self._operator(), sid)
 
     def opened(self, connection: Connection) -> None:
         self._audience.join(Member(connection, "list", self._site.group))
@@ -102,14 +102,23 @@ class Everyone:
         del connection
 
 
-async def foyer(dialect: Dialect) -> tuple[web.Application, str, Step, Callable[[], int]]:
+def someone() -> Operator:
+    """Who looks."""
+    return Operator(operator="o_bench", email="a@b.example", name="Bench")
+
+
+async def foyer(
+    dialect: Dialect, operator: Callable[[], Operator] = someone
+) -> tuple[web.Application, str, Step, Callable[[], int]]:
     """Ours."""
     site = Site()
     delivered: list[int] = []
     audience = Audience(delivered.append)
     app = web.Application()
     limits = Doors(max_connections=100_000, max_per_address=100_000)
-    server = OperatorServer(dialect, EventTable({}, lambda *_: None), Everyone(site, audience), limits, Occupancy())
+    server = OperatorServer(
+        dialect, EventTable({}, lambda *_: None), Everyone(site, audience, operator), limits, Occupancy()
+    )
     path = "socket.io" if dialect == "json" else "socket.io-msgpack"
     make: Any = server.attach
     make(app, socketio_path=path)
@@ -197,7 +206,8 @@ class Reader(asyncio.Protocol):
         key = base64.b64encode(os.urandom(16)).decode()
         self._transport.write(
             f"GET {self._path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n".encode()
         )
 
     def data_received(self, data: bytes) -> None:

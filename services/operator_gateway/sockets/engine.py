@@ -29,6 +29,7 @@ log = structlog.get_logger()
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_BAD_PACKETS = 3  # a client in order sends none; one may come from a version that is too new
 BODY_DEADLINE_S = 10.0
+CLOSE_S = 2.0  # for the client's answer to a close frame
 PING_INTERVAL_S = 25  # home routers drop idle links at 60 s
 PING_TIMEOUT_S = 20
 
@@ -70,7 +71,7 @@ class PlainWebSocket:
     def __init__(self, handler: Callable[[PlainWebSocket], Coroutine[Any, Any, None]], server: Engine) -> None:
         self._handler = handler
         self.request: web.Request
-        self.response = web.WebSocketResponse(compress=False, max_msg_size=server.max_http_buffer_size, timeout=2.0)
+        self.response = web.WebSocketResponse(compress=False, max_msg_size=server.max_http_buffer_size, timeout=CLOSE_S)
 
     async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
         self.request = environ["aiohttp.request"]
@@ -108,6 +109,8 @@ class Engine(AsyncServer):
         refusal = self._refusal(request)
         if refusal is not None:
             return _problem(*refusal)
+        if _begins_with_websocket(request):
+            return await self._serve_websocket(request)
         response: web.StreamResponse = await super().handle_request(request)
         origin = request.headers.get("Origin")
         if origin and not response.prepared:
@@ -194,32 +197,48 @@ class Engine(AsyncServer):
     async def _handle_connect(self, environ: dict[str, Any], transport: str, jsonp_index: Any = None) -> Any:
         """As in the library, with our kind of connection."""
         del jsonp_index
-        sid = self.generate_id()
-        address = environ["REMOTE_ADDR"]
-        sock = PeerSocket(self, sid, address)
-        self.sockets[sid] = sock
+        sock = self._new_socket(environ["REMOTE_ADDR"])
+        await self._open(sock, transport)
+        sock.connected = True
+        return self._ok(await sock.poll())
+
+    async def _serve_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """A connection that is a WebSocket from the start. What the way here needed is let go before it is served."""
+        response = web.WebSocketResponse(compress=False, max_msg_size=self.max_http_buffer_size, timeout=CLOSE_S)
+        sock = self._new_socket(self.doors.address(request))
+        try:
+            await response.prepare(request)
+            sock.begin(response, request.transport)
+            await self._open(sock, "websocket")
+            await sock.read_messages(response)
+        finally:
+            await sock.close(wait=False, abort=True, reason=self.reason.TRANSPORT_CLOSE)
+        return response
+
+    def _new_socket(self, address: str) -> PeerSocket:
+        sock = PeerSocket(self, self.generate_id(), address)
+        self.sockets[sock.sid] = sock
         self._occupancy.enter(address)
+        return sock
+
+    async def _open(self, sock: PeerSocket, transport: str) -> None:
         await sock.send(
             packet.Packet(
                 packet.OPEN,
                 {
-                    "sid": sid,
-                    "upgrades": self._upgrades(sid, transport),
+                    "sid": sock.sid,
+                    "upgrades": self._upgrades(sock.sid, transport),
                     "pingTimeout": int(self.ping_timeout * 1000),
                     "pingInterval": int(self.ping_interval * 1000),
                     "maxPayload": self.max_http_buffer_size,
                 },
             )
         )
-        await self._trigger_event("connect", sid, environ, run_async=False)
+        await self._trigger_event("connect", sock.sid, {}, run_async=False)
         sock.schedule_ping()
-        if transport == "websocket":
-            try:
-                return await sock.handle_get_request(environ)
-            finally:
-                await sock.close(wait=False, abort=True)
-        sock.connected = True
-        return self._ok(await sock.poll())
+
+    def create_queue(self, *_args: Any, **_options: Any) -> None:
+        """None: a connection makes its own when it polls; most never do."""
 
     async def message(self, sock: PeerSocket, data: Any) -> None:
         """A Socket.IO packet arrived."""
@@ -249,6 +268,19 @@ class Engine(AsyncServer):
         """Wait until nothing spawned is running."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def _begins_with_websocket(request: web.Request) -> bool:
+    """Whether this is a first request by WebSocket that keeps to the protocol; the library answers all others."""
+    query, headers = request.query, request.headers
+    return (
+        request.method == "GET"
+        and "sid" not in query
+        and query.get("EIO") == "4"
+        and query.get("transport") == "websocket"
+        and headers.get("Upgrade", "").lower() == "websocket"
+        and "upgrade" in headers.get("Connection", "").lower()
+    )
 
 
 def _problem(status: int, code: str) -> web.Response:

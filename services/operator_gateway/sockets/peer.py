@@ -48,6 +48,7 @@ class PeerSocket(AsyncSocket):
     """The library's connection with our transport, limits, clock and ending."""
 
     def __init__(self, server: Any, sid: str, address: str) -> None:
+        self._queue: asyncio.Queue[packet.Packet | None] | None = None
         super().__init__(server, sid)
         self.address = address
         self.ending: Ending | None = None
@@ -60,6 +61,18 @@ class PeerSocket(AsyncSocket):
         self._handling = asyncio.Lock()
 
     # --- out ---
+
+    @property
+    def queue(self) -> asyncio.Queue[packet.Packet | None]:
+        """What waits for a poll. Made when first used: its four deques weigh more than the rest of a connection."""
+        if self._queue is None:
+            self._queue = asyncio.Queue()
+        return self._queue
+
+    @queue.setter
+    def queue(self, made: None) -> None:
+        """The library's constructor sets what :meth:`Engine.create_queue` made."""
+        self._queue = made
 
     @property
     def polling(self) -> bool:
@@ -174,21 +187,23 @@ class PeerSocket(AsyncSocket):
     # --- WebSocket ---
 
     async def _websocket_handler(self, ws: Any) -> None:
-        self._ws = ws.response
-        transport = ws.request.transport
-        if self.connected:
-            if not await self._upgrade(ws.response):
-                return
-        else:
-            self.connected = self.upgraded = True
+        """A polling client moves to WebSocket."""
+        if not await self._upgrade(ws.response):
+            return
+        self.begin(ws.response, ws.request.transport)
+        self._flush_queue()
+        try:
+            await self.read_messages(ws.response)
+        finally:
+            await self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
+
+    def begin(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+        """From here on frames are written to `transport`."""
+        self._ws = ws
+        self.connected = self.upgraded = True
         if transport is not None:
             _bound_kernel_buffer(transport)
             self._transport = self._open_transport = transport
-            self._flush_queue()
-        try:
-            await self._read_messages(ws.response)
-        finally:
-            await self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
 
     async def _upgrade(self, ws: web.WebSocketResponse) -> bool:
         """The probe by which a polling client moves to WebSocket."""
@@ -219,8 +234,10 @@ class PeerSocket(AsyncSocket):
             payload = encoded.encode() if isinstance(encoded, str) else encoded
             self._put(websocket_frame(payload, TEXT if isinstance(encoded, str) else BINARY))
         self._queued_bytes = 0
+        self._queue = None
 
-    async def _read_messages(self, ws: web.WebSocketResponse) -> None:
+    async def read_messages(self, ws: web.WebSocketResponse) -> None:
+        """Until the connection ends."""
         while not self.closed:
             message = await ws.receive()
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -299,7 +316,8 @@ class PeerSocket(AsyncSocket):
         already = self.closed or self.closing
         await super().close(wait=False, abort=abort, reason=reason)
         if not already:
-            self.queue.put_nowait(None)
+            if self._queue is not None:
+                self._queue.put_nowait(None)
             self.server.forget(self)
 
 

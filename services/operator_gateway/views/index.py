@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from sortedcontainers import SortedList
 
 from services.operator_gateway.views.filters import Matches, predicate
-from services.operator_gateway.views.ordering import PositionKey, inverted, position_key
+from services.operator_gateway.views.ordering import PositionKey, position_key
 from services.operator_gateway.views.visitors import SiteFacts, Visitor
 from shared.contracts.operators import Filter, Sort
 from shared.contracts.rows import STATUSES, Status
@@ -63,8 +63,7 @@ class SortedIndex:
         if not self._descending:
             return [key[2] for key in self._keys.islice(offset, offset + limit)]
         end = max(0, len(self._keys) - offset)
-        found = self._keys.islice(max(0, end - limit), end, reverse=True)
-        return [inverted(key[2]) for key in found]
+        return [key[2] for key in self._keys.islice(max(0, end - limit), end, reverse=True)]
 
     def key(self, visitor: Visitor) -> PositionKey:
         """Where the visitor stands: kept of a window's last row, for :meth:`untouched`."""

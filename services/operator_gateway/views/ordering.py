@@ -1,7 +1,8 @@
 """The order of the list: one sort key per column, computed from what the column shows.
 
 Text sorts as people read it: case-folded, without accents, digit runs by their value ("Visitor 9" before "Visitor
-10"). Equal visitors stand in the order of their numbers, then of their ids, in both directions. A column's key is one
+10"). Equal visitors stand in the order of their numbers, which no two have in common, in both directions; the id is
+there so that a key names its visitor. A column's key is one
 string or one integer, so that comparing two rows is one C-level comparison. Read :func:`position_key` first.
 
 Times that tick cannot be sorted by their momentary value, since the order would change by itself. `chat_time` and
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
 from services.operator_gateway.views.countries import country_name
@@ -41,10 +43,11 @@ WAITING: frozenset[Status] = frozenset(("requested",))
 TALKING: frozenset[Status] = frozenset(("chatting", "conference", "forwarded"))
 
 RUNNING_BASE = 2**60  # above every possible duration: running times sort behind the stopped ones
+KEPT_KEYS = 20_000  # texts whose keys are kept: a row's old place is looked up with the text of a moment ago
 _DIGITS = re.compile(r"\d+")
-_INVERTED = {code: 127 - code for code in range(128)}
 
 
+@lru_cache(maxsize=KEPT_KEYS)
 def natural_key(text: str) -> str:
     """`text` folded so that plain string comparison gives the natural order.
 
@@ -56,11 +59,6 @@ def natural_key(text: str) -> str:
         decomposed = unicodedata.normalize("NFKD", folded)
         folded = "".join(char for char in decomposed if not unicodedata.combining(char))
     return _DIGITS.sub(_number_key, folded)
-
-
-def inverted(visitor: str) -> str:
-    """An id whose order is the reverse of `visitor`'s; applied twice it is the id again."""
-    return visitor.translate(_INVERTED)
 
 
 def _number_key(match: re.Match[str]) -> str:
@@ -119,4 +117,4 @@ def position_key(sort: Sort, facts: SiteFacts) -> Callable[[Visitor], PositionKe
     direction: Literal["asc", "desc"] = sort.dir
     if direction == "asc":
         return lambda visitor: (column(visitor, facts), visitor.presence.number, visitor.id)
-    return lambda visitor: (column(visitor, facts), -visitor.presence.number, inverted(visitor.id))
+    return lambda visitor: (column(visitor, facts), -visitor.presence.number, visitor.id)

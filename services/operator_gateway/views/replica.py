@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from services.operator_gateway.views.pool import Pool
 from services.operator_gateway.views.visitors import Visitor
 from shared.contracts.rows import EngagementRow, PresenceRow
 from shared.contracts.streams import Part, RowChanged, RowGone
@@ -34,6 +35,7 @@ class SiteReplica:
         # Engagements outlive a visitor's absence (a chat waits for its visitor), so they are kept beside the visitors.
         self._engagements: dict[str, EngagementRow] = {}
         self._seq: dict[Part, int] = {"presence": 0, "engagement": 0}
+        self._pool = Pool()
 
     def __len__(self) -> int:
         return len(self._visitors)
@@ -79,6 +81,8 @@ class SiteReplica:
             row = _patched(PresenceRow, _PRESENCE_TYPES, base, change)
             if row is None:
                 return False
+            if change.full:
+                row = self._pool.shared(row)
             self._put(change.visitor, row)
             return True
         talk = None if change.full else self._engagements.get(change.visitor)
@@ -126,7 +130,7 @@ class SiteReplica:
         for visitor, row in presence:
             known = self._visitors.get(visitor)
             if known is None or known.presence != row:
-                self._put(visitor, row)
+                self._put(visitor, self._pool.shared(row))
 
     def retain(self, presence: set[str], engagements: set[str]) -> None:
         """Forget what a complete load did not contain."""

@@ -8,7 +8,7 @@ import pytest
 
 from services.operator_gateway.views.countries import COUNTRY_NAMES, country_name
 from services.operator_gateway.views.filters import normalized
-from services.operator_gateway.views.ordering import inverted, natural_key
+from services.operator_gateway.views.ordering import natural_key
 from shared.contracts.operators import Filter
 
 
@@ -38,12 +38,6 @@ def test_countries_sort_and_show_by_their_english_names() -> None:
     assert country_name("ZZ") == "ZZ"
     assert sorted(["SE", "CI", "AX"], key=lambda code: natural_key(country_name(code))) == ["AX", "CI", "SE"]
     assert len(COUNTRY_NAMES) == 250
-
-
-def test_inverting_an_id_turns_its_order_round() -> None:
-    ids = ["00aa", "0a00", "f000"]
-    assert sorted(ids, key=inverted) == ids[::-1]
-    assert [inverted(inverted(text)) for text in ids] == ids
 
 
 def test_equal_wishes_are_one() -> None:
