@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,14 +17,26 @@ from prometheus_client import CollectorRegistry
 from services.operator_gateway.api import ApiContext, Limits, add_api_routes
 from services.operator_gateway.api.metrics import ApiMetrics
 from services.operator_gateway.passwords import Passwords
+from shared.contracts.chat import Actor, ChatEvent, ChatSummary, OfflineMessageLeft
+from shared.contracts.chat_records import Ban
 from shared.contracts.control import Attribution
+from shared.contracts.desk_api import CannedReply
 from shared.contracts.sites import Membership, Operator, Role, Site, Skill
+from shared.contracts.streams import decode_cmd, decode_in
+from shared.domain.partitions import Partitions
+from shared.domain.visitor import Visitor, pack_visitor
 from shared.runtime.clock import ManualClock
+from shared.storage import keys
+from shared.storage.canned import CannedReplies
+from shared.storage.chat_records import ChatRecords
 from shared.storage.clients import Clients
 from shared.storage.directory import Directory
 from shared.storage.directory_store import DirectoryStore, Written
+from shared.storage.history import History
 from shared.storage.lockout import Lockout
+from shared.storage.log import GroupAppender, PartitionLog
 from shared.storage.sessions import Sessions
+from shared.storage.transcripts import Transcripts
 
 CHEAP = Parameters(
     type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=8, parallelism=1
@@ -49,6 +62,15 @@ class Answer:
         return str(self.json["code"])
 
 
+@dataclass(frozen=True)
+class Talk:
+    """What there is about one visitor."""
+
+    visitor: str
+    chat: str
+    message: str
+
+
 class Api:
     """One gateway's API."""
 
@@ -60,6 +82,7 @@ class Api:
         self.sessions = Sessions(clients, self.directory, clock)
         self.passwords = Passwords(CHEAP)
         self.registry = CollectorRegistry()
+        partitions = self.partitions = Partitions(16)
         self.context = ApiContext(
             directory=self.directory,
             store=self.store,
@@ -67,6 +90,12 @@ class Api:
             passwords=self.passwords,
             lockout=Lockout(clients, clock),
             clock=clock,
+            partitions=partitions,
+            appender=GroupAppender(PartitionLog(clients)),
+            history=History(clients, partitions),
+            transcripts=Transcripts(clients, partitions),
+            records=ChatRecords(clients, partitions),
+            canned=CannedReplies(clients, partitions),
             collector_url="https://collect.example",
             geoip=Attribution("Country data by Somebody", "2026-01"),
             client_address=lambda request: request.headers.get("X-Test-Address", "192.0.2.1"),
@@ -108,6 +137,42 @@ class Api:
         written = await self.store.create_site(new)
         assert isinstance(written, Written)
         return written.record
+
+    async def talk(self, site: Site, number: int = 1) -> Talk:
+        """A visitor of the site with a chat, an offline message and a ban, as presence and chat-routing store them."""
+        visitor = str(uuid.UUID(int=number))
+        chat = f"{site.site}.{visitor}.{number:x}.1"
+        here, at = self.partitions.of(site.site), 1_000 * number
+        eve = Actor("visitor", visitor, "=Eve")
+        lines = (
+            ChatEvent(chat=chat, seq=1, at=at, type="requested", by=eve, text="Help"),
+            ChatEvent(chat=chat, seq=2, at=at + 1, type="message", by=eve, id="m", text="+49 call me\nTwo lines"),
+        )
+        message = OfflineMessageLeft(
+            site=site.site, visitor=visitor, id="f", at=at, name="Eve", email="eve@x.example", text="Call"
+        )
+        ban = Ban(until=self.clock.now_ms() + 60_000, at=at, by=Actor("operator", "o_1234", "Ada"), reason="Rude")
+        summary = ChatSummary(chat=chat, status="chat_end", skill="general", began_at=at)
+        pack = msgspec.msgpack.encode
+        entry, *_ = await self.clients.pipeline(
+            [
+                ("XADD", keys.inbox(here, site.site), "*", "d", pack(message)),
+                *(("XADD", keys.transcript(here, chat), f"{line.seq}-0", "d", pack(line)) for line in lines),
+                ("HSET", keys.chats(here, site.site, visitor), chat, pack(summary)),
+                ("ZADD", keys.site_chats(here, site.site), at, chat),
+                ("HSET", keys.bans(here, site.site), visitor, pack(ban)),
+                ("HSET", keys.visitors(here, site.site), visitor, pack_visitor(Visitor(number=number, live=True))),
+            ]
+        )
+        reply = CannedReply(canned="c0ffee", shortcut="hello", text="Hello!", version=1)
+        await self.context.canned.put(site.site, reply, 0)
+        return Talk(visitor, chat, entry.decode())
+
+    async def asked(self, stream: keys.InputStream, site: Site) -> list[Any]:
+        """What the gateway appended about the site's partition."""
+        decode = decode_cmd if stream == "cmd" else decode_in
+        entries = await self.clients.call("XRANGE", keys.stream(stream, self.partitions.of(site.site)), "-", "+")
+        return [decode(fields[b"d"]) for _, fields in entries]
 
     async def operator(self, site: Site | None = None, role: Role = "operator", **fields: Any) -> Operator:
         """An account, with a role on `site`."""

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from shared.contracts.sites import ROLE_RANK, Membership, Operator, Role, Site, Skill
+from shared.contracts.sites import ROLE_RANK, Membership, Operator, Role, Site, Skill, SkillRule
 
 MAX_SKILLS = 200
+MAX_RULES = 200
 MAX_MEMBERSHIPS = 500
 MAX_ORIGINS = 50
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
@@ -138,11 +139,37 @@ def remove_skill(site: Site, skill: str, operators: Iterable[Operator]) -> Site 
         return Rejected("not_found", "the site has no such skill")
     if skill == site.default_skill:
         return Rejected("skill_in_use", "it is the site's default skill")
+    if any(rule.skill == skill for rule in site.rules):
+        return Rejected("skill_in_use", "a rule of the site gives it")
     for operator in operators:
         member = operator.membership(site.site)
         if member and skill in (member.primary_skill, *member.secondary_skills):
             return Rejected("skill_in_use", "an operator of the site has it")
     return replace(site, skills=tuple(s for s in site.skills if s.skill != skill))
+
+
+def set_rules(site: Site, rules: tuple[SkillRule, ...]) -> Site | Rejected:
+    """The site with these skill rules, in this order."""
+    known, names = {s.skill for s in site.skills}, set[str]()
+    for index, rule in enumerate(rules):
+        if rule.skill not in known:
+            return Rejected("unknown_skill", "the site has no such skill", f"/items/{index}/skill")
+        if rule.rule in names:
+            return Rejected("rule_taken", "two rules have this id", f"/items/{index}/rule")
+        if any(c.subject == "attribute" and not c.attribute for c in rule.conditions):
+            return Rejected("no_attribute", "say which attribute", f"/items/{index}/conditions")
+        names.add(rule.rule)
+    if len(rules) > MAX_RULES:
+        return Rejected("too_many", f"a site has at most {MAX_RULES} rules")
+    return replace(site, rules=rules)
+
+
+def remove_rule(site: Site, rule: str) -> Site | Rejected:
+    """The site without the rule."""
+    left = tuple(one for one in site.rules if one.rule != rule)
+    if len(left) == len(site.rules):
+        return Rejected("not_found", "the site has no such rule")
+    return replace(site, rules=left)
 
 
 def set_default_skill(site: Site, skill: str) -> Site | Rejected:

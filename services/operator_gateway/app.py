@@ -36,6 +36,7 @@ from shared.domain.peers import limit_key
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Health
 from shared.runtime.service import Listener, Service
+from shared.storage.canned import CannedReplies
 from shared.storage.chat_records import ChatRecords
 from shared.storage.clients import Clients
 from shared.storage.directory import Directory
@@ -72,8 +73,8 @@ class Gateway:
         self.feed = Feed(self.clients, self.partitions, self._outcomes, self._reset)
         self._add_chats()
         self.live = LiveSites(self.snapshots, self.feed, self.metrics)
-        history = History(self.clients, self.partitions)
-        self.requests = LiveRequests(self.directory, self.live, self.snapshots, history, clock)
+        self.history = History(self.clients, self.partitions)
+        self.requests = LiveRequests(self.directory, self.live, self.snapshots, self.history, clock)
         self.gate = Gate(
             directory=self.directory,
             sessions=self.sessions,
@@ -96,8 +97,8 @@ class Gateway:
         self.engines: list[Engine] = []
 
     def _add_chats(self) -> None:
-        appender = GroupAppender(PartitionLog(self.clients), answer_within_s=APPEND_S)
-        self.commands = Commands(appender, self.partitions, self.feed)
+        self.appender = GroupAppender(PartitionLog(self.clients), answer_within_s=APPEND_S)
+        self.commands = Commands(self.appender, self.partitions, self.feed)
         self.records = ChatRecords(self.clients, self.partitions)
         self.transcripts = Transcripts(self.clients, self.partitions)
         self.chats = ChatRequests(self.commands, self.transcripts, self.records, self.clock)
@@ -133,6 +134,12 @@ class Gateway:
             passwords=self.passwords,
             lockout=Lockout(self.clients, self.clock),
             clock=self.clock,
+            partitions=self.partitions,
+            appender=self.appender,
+            history=self.history,
+            transcripts=self.transcripts,
+            records=self.records,
+            canned=CannedReplies(self.clients, self.partitions),
             collector_url=self.settings.collector_url,
             geoip=attribution(self.settings.geoip_db),
             client_address=self._address,

@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from services.operator_gateway.api.mount import DOCUMENT_PATH
 from services.operator_gateway.api.routing import Anyone, LoggedIn, OnSite, OwnerOnly
 from services.operator_gateway.api.table import PREFIX, ROUTES
-from shared.contracts.sites import Operator, Site
+from shared.contracts.sites import Condition, Operator, Site, SkillRule
 from shared.storage.clients import Clients
-from tests.gateway_api import PASSWORD, Api, serving
+from tests.gateway_api import PASSWORD, Api, Talk, serving
 
 ACTORS = ("nobody", "stranger", "operator", "supervisor", "admin", "owner")
 ALL_IN = (401, 200, 200, 200, 200, 200)
 MEMBERS = (401, 404, 200, 200, 200, 200)
+SUPERVISORS = (401, 404, 403, 200, 200, 200)
 ADMINS = (401, 404, 403, 403, 200, 200)
 
 
@@ -31,6 +33,8 @@ class Expected:
 
 
 NEW = {"email": "new@x.example", "name": "New", "password": PASSWORD}
+RULE = {"skill": "sales", "conditions": [{"subject": "address", "pattern": "/buy*"}]}
+BAN = {"visitor": "00000000-0000-0000-0000-000000000009", "reason": "Rude", "ban_s": 60}
 MATRIX: dict[tuple[str, str], Expected] = {
     ("POST", "/session"): Expected((200,) * 6, {"email": "known@x.example", "password": PASSWORD}),
     ("DELETE", "/session"): Expected(ALL_IN),
@@ -54,6 +58,24 @@ MATRIX: dict[tuple[str, str], Expected] = {
     ("DELETE", "/sites/{site}/operators/{operator}"): Expected(ADMINS),
     ("POST", "/sites/{site}/operators/{operator}/password"): Expected(ADMINS),
     ("DELETE", "/sites/{site}/operators/{operator}/sessions"): Expected(ADMINS),
+    ("GET", "/sites/{site}/rules"): Expected(MEMBERS),
+    ("PUT", "/sites/{site}/rules"): Expected(ADMINS, {"items": [RULE]}),
+    ("POST", "/sites/{site}/rules"): Expected(ADMINS, RULE),
+    ("DELETE", "/sites/{site}/rules/{rule}"): Expected(ADMINS),
+    ("GET", "/sites/{site}/canned"): Expected(MEMBERS),
+    ("POST", "/sites/{site}/canned"): Expected(SUPERVISORS, {"shortcut": "bye", "text": "Goodbye!"}),
+    ("PATCH", "/sites/{site}/canned/{canned}"): Expected(SUPERVISORS, {"text": "Hi!"}),
+    ("DELETE", "/sites/{site}/canned/{canned}"): Expected(SUPERVISORS),
+    ("GET", "/sites/{site}/bans"): Expected(SUPERVISORS),
+    ("POST", "/sites/{site}/bans"): Expected(SUPERVISORS, BAN),
+    ("DELETE", "/sites/{site}/bans/{visitor}"): Expected(SUPERVISORS),
+    ("GET", "/sites/{site}/inbox"): Expected(MEMBERS),
+    ("PATCH", "/sites/{site}/inbox/{message}"): Expected(MEMBERS, {"done": True}),
+    ("GET", "/sites/{site}/chats"): Expected(MEMBERS),
+    ("GET", "/sites/{site}/chats/{chat}"): Expected(MEMBERS),
+    ("GET", "/sites/{site}/visitors/{visitor}"): Expected(MEMBERS),
+    ("GET", "/sites/{site}/visitors/{visitor}/export"): Expected(ADMINS),
+    ("DELETE", "/sites/{site}/visitors/{visitor}"): Expected(ADMINS),
 }
 
 
@@ -71,21 +93,25 @@ class World:
     site: Site
     target: Operator
     token: str | None
+    talk: Talk
 
 
 async def world(api: Api, actor: str) -> World:
     site, elsewhere = await api.site(), await api.site("Elsewhere")
     target = await api.operator(site)
     await api.operator(site, "admin")  # so that nobody is the last one
+    talk = await api.talk(site)
+    rules = (SkillRule("r1", "general", (Condition("country", "DE"),)),)
+    await api.store.update_site(site.site, lambda old: replace(old, rules=rules))
     if actor == "nobody":
-        return World(site, target, None)
+        return World(site, target, None, talk)
     if actor == "stranger":
         who = await api.operator(elsewhere, "admin")
     elif actor == "owner":
         who = await api.operator(owner=True)
     else:
         who = await api.operator(site, actor)  # type: ignore[arg-type]
-    return World(site, target, await api.login(who))
+    return World(site, target, await api.login(who), talk)
 
 
 @pytest.mark.parametrize("method_path", MATRIX, ids=" ".join)
@@ -95,10 +121,11 @@ async def test_every_role_gets_what_the_matrix_says(api: Api, method_path: tuple
     got = []
     for actor in ACTORS:
         seen = await world(api, actor)
-        named = path.format(site=seen.site.site, operator=seen.target.operator, skill="sales")
+        parts = {"site": seen.site.site, "operator": seen.target.operator, "skill": "sales", "rule": "r1"}
+        named = path.format(**parts, canned="c0ffee", **vars(seen.talk))
         body = dict(expected.body, email=f"{actor}@x.example") if expected.body is NEW else expected.body
         answer = await api.call(method, PREFIX + named, seen.token, body)
-        got.append(200 if answer.status in (200, 201, 204) else answer.status)
+        got.append(200 if answer.status in (200, 201, 202, 204) else answer.status)
         if answer.status in (401, 403, 404):
             assert answer.code == {401: "unauthorized", 403: "forbidden", 404: "not_found"}[answer.status]
     assert dict(zip(ACTORS, got, strict=True)) == dict(zip(ACTORS, expected.statuses, strict=True))

@@ -11,11 +11,18 @@ from prometheus_client import CollectorRegistry
 from services.operator_gateway.api.metrics import ApiMetrics
 from services.operator_gateway.passwords import Passwords
 from shared.contracts.control import MAX_BODY_BYTES, Attribution
+from shared.contracts.streams import CmdEntry, ForgetVisitor, encode
+from shared.domain.partitions import Partitions
 from shared.runtime.clock import Clock
+from shared.storage.canned import CannedReplies
+from shared.storage.chat_records import ChatRecords
 from shared.storage.directory import Directory
 from shared.storage.directory_store import DirectoryStore
+from shared.storage.history import History
 from shared.storage.lockout import Lockout
+from shared.storage.log import GroupAppender
 from shared.storage.sessions import Sessions
+from shared.storage.transcripts import Transcripts
 
 
 @dataclass(frozen=True)
@@ -46,9 +53,23 @@ class ApiContext:
     passwords: Passwords
     lockout: Lockout
     clock: Clock
+    partitions: Partitions
+    appender: GroupAppender
+    history: History
+    transcripts: Transcripts
+    records: ChatRecords
+    canned: CannedReplies
     collector_url: str = ""
     geoip: Attribution | None = None
     client_address: Callable[[web.Request], str] = peer_address
     secure: Callable[[web.Request], bool] = is_secure
     limits: Limits = field(default_factory=Limits)
     metrics: ApiMetrics = field(default_factory=lambda: ApiMetrics(CollectorRegistry()))
+
+    async def tell(self, site: str, entry: CmdEntry) -> None:
+        """Ask chat-routing for something; Redis has it when this returns. Raises Lagging or Unavailable."""
+        await self.appender.submit("cmd", self.partitions.of(site), encode(entry))
+
+    async def forget(self, entry: ForgetVisitor) -> None:
+        """Ask presence to erase a visitor; it tells chat-routing. Raises Lagging or Unavailable."""
+        await self.appender.submit("in", self.partitions.of(entry.site), encode(entry))

@@ -23,7 +23,7 @@ from services.operator_gateway.api.problems import Refusal, answer
 from services.operator_gateway.api.routing import Anyone, Call, Reply, Route, admit
 from services.operator_gateway.passwords import PasswordsBusy
 from shared.domain.field_errors import field_error
-from shared.storage.faults import Unavailable
+from shared.storage.faults import Lagging, Unavailable
 from shared.storage.sessions import SignedIn
 
 log = structlog.get_logger()
@@ -74,6 +74,8 @@ def _refusal(error: Exception, operation: str, request_id: str) -> Refusal:
         case Unavailable():
             log.warning("api_unavailable", operation=operation, request_id=request_id, reason=str(error))
             return Refusal("unavailable", retry_after_s=2)
+        case Lagging(retry_after_s=retry_after_s):
+            return Refusal("unavailable", retry_after_s=retry_after_s)
         case PasswordsBusy():
             return Refusal("busy", retry_after_s=1)
     log.error("api_failed", operation=operation, request_id=request_id, exc_info=error)
@@ -192,7 +194,10 @@ def _expected(route: Route, request: web.Request) -> int | None:
 
 
 def _response(context: ApiContext, route: Route, request: web.Request, reply: Reply) -> web.Response:
-    if reply.value is None:
+    if reply.file is not None:
+        response = web.Response(body=reply.file.content, content_type=reply.file.media, charset="utf-8")
+        response.headers["Content-Disposition"] = f'attachment; filename="{reply.file.name}"'
+    elif reply.value is None:
         response = web.Response(status=204)
     else:
         body = msgspec.json.encode(reply.value)

@@ -12,9 +12,11 @@ from services.operator_gateway.api.problems import CODES
 from services.operator_gateway.api.routing import Anyone, LoggedIn, OnSite, OwnerOnly, Route, Rule
 from services.operator_gateway.api.table import PREFIX
 from shared.contracts.control import PATH_TYPES
+from shared.contracts.desk_api import DESK_PATH_TYPES
 from shared.contracts.problems import Problem
 
 _REF = "#/components/schemas/{name}"
+_PATH_TYPES = {**PATH_TYPES, **DESK_PATH_TYPES}
 _ALWAYS = ("unavailable", "internal")
 _WITH_BODY = ("empty", "not_json", "too_large", "content_type", "content_encoding", "invalid", "timeout")
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": [], "csrf": []}]
@@ -82,7 +84,7 @@ def _said(rule: Rule) -> str:
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": msgspec.json.schema(PATH_TYPES[name])}
+        {"name": name, "in": "path", "required": True, "schema": msgspec.json.schema(_PATH_TYPES[name])}
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
     if route.query is not None:
@@ -97,7 +99,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 def _responses(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     done: dict[str, Any] = {"description": "Done."}
     if route.answer is not None:
-        done["content"] = {"application/json": {"schema": refs[route.answer]}}
+        files = {media: {"schema": {"type": "string"}} for media in route.files}
+        done["content"] = {"application/json": {"schema": refs[route.answer]}, **files}
     by_status: dict[int, list[str]] = {}
     for code in _codes(route):
         by_status.setdefault(CODES[code][0], []).append(code)

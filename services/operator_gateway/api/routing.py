@@ -49,10 +49,20 @@ Rule = Anyone | LoggedIn | OwnerOnly | OnSite
 
 
 @dataclass(frozen=True)
+class File:
+    """An answer that is not JSON, to be kept under `name`."""
+
+    content: bytes
+    media: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Reply:
     """An answer that needs more than a body. `login` sets the cookie to this token, an empty one clears it."""
 
     value: Struct | None = None
+    file: File | None = None
     login: str | None = None
     cookie_s: int = 0
 
@@ -118,7 +128,10 @@ class Handler(Protocol):
 
 @dataclass(frozen=True)
 class Route:
-    """One operation. `codes` are the refusals that it may answer besides those that its shape implies."""
+    """One operation. `codes` are the refusals that it may answer besides those that its shape implies.
+
+    `files`: the media types that it has besides JSON.
+    """
 
     method: str
     path: str
@@ -130,6 +143,7 @@ class Route:
     body_optional: bool = False
     query: type[Struct] | None = None
     answer: type[Struct] | None = None
+    files: tuple[str, ...] = ()
     status: int = 200
     versioned: bool = False
     codes: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.operator_gateway.api import logins, operators, sites
+from services.operator_gateway.api.chat_table import CHAT_ROUTES
 from services.operator_gateway.api.routing import Anyone, LoggedIn, OnSite, OwnerOnly, Route
 from shared.contracts import control as c
 from shared.contracts.sites import Skill
@@ -56,4 +57,5 @@ ROUTES: tuple[Route, ...] = (
           body=c.PasswordReset, body_optional=True, answer=c.PasswordMade, codes=("busy",)),
     Route("DELETE", f"{_OPERATOR}/sessions", OnSite("admin"), operators.log_out_operator, "Log an operator out",
           "operators", status=204),
+    *CHAT_ROUTES,
 )  # fmt: skip
