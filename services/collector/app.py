@@ -58,7 +58,12 @@ def _routes(beacons: Beacons, live: LiveDesk, chats: Chats) -> dict[str, Route]:
 
 def _limits(settings: CollectorSettings) -> Limits:
     return Limits(
-        settings.address_rate, settings.newcomers_rate, settings.visitor_rate, settings.site_rate, settings.chat_rate
+        address=settings.address_rate,
+        newcomers=settings.newcomers_rate,
+        remembered=settings.remembered_rate,
+        visitor=settings.visitor_rate,
+        site=settings.site_rate,
+        chat=settings.chat_rate,
     )
 
 
@@ -179,6 +184,7 @@ def build(settings: CollectorSettings, clock: Clock | None = None) -> Service:
     health.require("redis", collector.redis_problem)
     # Only a note: the other partitions are served, and a collector that is taken away would not make readers faster.
     health.note("lag", collector.intake.lag_problem)
+    health.note("newcomers", collector.intake.newcomers_problem)
     health.note("geoip", lambda: collector.countries.problem)
     health.note("tracker", lambda: collector.scripts.problem)
     return Service(

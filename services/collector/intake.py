@@ -31,6 +31,7 @@ from shared.contracts.sites import Site
 from shared.contracts.streams import InEntry, encode
 from shared.contracts.tracking import Batch, BatchAnswer, Envelope, Hello
 from shared.domain.partitions import Partition, Partitions
+from shared.domain.peers import network_key
 from shared.runtime.clock import Clock
 from shared.storage.faults import Lagging, Unavailable
 from shared.storage.keys import InputStream
@@ -111,6 +112,7 @@ class Intake:
         self._counts = counts
         self.collector = collector
         self._last_ms = {"stored": -FRESH_MS, "unavailable": -FRESH_MS, "lagging": -FRESH_MS}
+        self._last_ms["unremembered"] = -FRESH_MS
 
     def now_ms(self) -> int:
         """The server's time."""
@@ -159,19 +161,29 @@ class Intake:
                 Identity(visitor, False, proven=True) if self.owns(head.token, head.site, visitor) else Refusal("token")
             )
         return self._rules.limits.newcomer(contact.address_key, self.now_ms()) or await self._newcomer(
-            head.site, visitor
+            head.site, visitor, contact
         )
 
-    async def _newcomer(self, site: str, visitor: str) -> Identity | Refusal:
+    async def _newcomer(self, site: str, visitor: str, contact: Contact) -> Identity | Refusal:
         """A visitor without a token is told one at first contact only: else an id would be as good as a token.
 
-        First contact lasts a while, because two tabs may begin at once and an answer may be lost.
+        First contact lasts a while, because two tabs may begin at once and an answer may be lost. A network that has
+        brought too many new visitors brings anonymous ones from then on: shown, but not remembered, and told no token.
         """
         try:
-            known = await self._rules.known.since_before(site, visitor, self.now_ms() - FIRST_CONTACT_MS)
+            standing = await self._rules.known.standing(site, visitor, self.now_ms() - FIRST_CONTACT_MS)
         except Unavailable:
             return self._failed("unavailable", UNAVAILABLE_RETRY_S)
-        return Identity(visitor, False, None if known else self._rules.tokens.mint(site, visitor))
+        if standing == "unknown" and not self._rules.limits.remembers(network_key(contact.address), self.now_ms()):
+            self._counts.unremembered += 1
+            self._last_ms["unremembered"] = self.now_ms()
+            return Identity(visitor, True)
+        return Identity(visitor, False, None if standing == "known" else self._rules.tokens.mint(site, visitor))
+
+    def newcomers_problem(self) -> str | None:
+        """Whether newcomers of some network are not remembered: an attack, or a proxy missing in TRUSTED_PROXIES."""
+        fresh = self.now_ms() - self._last_ms["unremembered"] < FRESH_MS
+        return "one network brings too many new visitors: they are shown, but not remembered" if fresh else None
 
     def owns(self, token: str, site: str, visitor: str) -> bool:
         """Whether the token is this visitor's."""

@@ -18,9 +18,12 @@ def too_fast(wait_ms: int) -> Refusal:
 class Limits:
     """Rate limits over all requests of this process."""
 
-    def __init__(self, address: Rate, newcomers: Rate, visitor: Rate, site: Rate, chat: Rate) -> None:
+    def __init__(
+        self, *, address: Rate, newcomers: Rate, remembered: Rate, visitor: Rate, site: Rate, chat: Rate
+    ) -> None:
         self._address = RateLimit(address, MAX_ADDRESSES)
         self._newcomers = RateLimit(newcomers, MAX_ADDRESSES)
+        self._remembered = RateLimit(remembered, MAX_ADDRESSES)
         self._visitor = RateLimit(visitor, MAX_VISITORS)
         self._site = RateLimit(site, MAX_SITES)
         self._chat = RateLimit(chat, MAX_VISITORS)
@@ -44,3 +47,7 @@ class Limits:
         """What a visitor says about chats: each is work for the one owner of the site's chats."""
         wait_ms = self._chat.wait_ms(f"{site} {visitor}", now_ms)
         return too_fast(wait_ms) if wait_ms else None
+
+    def remembers(self, network: str, now_ms: int) -> bool:
+        """Whether one more new visitor of this network gets an identity: what bounds Redis against invented ones."""
+        return self._remembered.wait_ms(network, now_ms) == 0

@@ -39,6 +39,7 @@ class Outcomes(Collector):
         self._appends = [0] * (len(_BUCKETS_S) + 1)
         self._append_sum_s = 0.0
         self.events = 0
+        self.unremembered = 0
         self.connections = 0
         self.channels = 0
         self.departures_waiting = 0
@@ -70,6 +71,7 @@ class Outcomes(Collector):
         dropped = {(reason,): count for reason, count in self._dropped.items()}
         yield _labelled("connections_dropped", "Connections closed by a limit.", ("reason",), dropped)
         yield CounterMetricFamily(f"{_PREFIX}events", "Events stored.", value=self.events)
+        yield CounterMetricFamily(f"{_PREFIX}unremembered", "Newcomers taken as anonymous.", value=self.unremembered)
         lost = self.departures_dropped
         yield CounterMetricFamily(f"{_PREFIX}departures_dropped", "Closed channels that had no room.", value=lost)
         yield GaugeMetricFamily(f"{_PREFIX}connections", "Open connections.", value=self.connections)

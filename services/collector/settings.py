@@ -47,6 +47,12 @@ class CollectorSettings:
         "COLLECTOR_NEWCOMERS_PER_S", 100.0, help="visitors without a token from an address", minimum=0.001
     )
     newcomers_burst: int = setting("COLLECTOR_NEWCOMERS_BURST", 5000, help="such visitors at once", minimum=1)
+    remembered_per_day: float = setting(
+        "COLLECTOR_REMEMBERED_PER_DAY", 1000.0, help="new visitors of a network that are kept, a day", minimum=0.001
+    )
+    remembered_burst: int = setting(
+        "COLLECTOR_REMEMBERED_BURST", 3000, help="new visitors of a network that are kept, at once", minimum=1
+    )
     visitor_per_s: float = setting("COLLECTOR_VISITOR_PER_S", 20.0, help="requests of a visitor", minimum=0.001)
     visitor_burst: int = setting("COLLECTOR_VISITOR_BURST", 300, help="requests of a visitor at once", minimum=1)
     site_per_s: float = setting("COLLECTOR_SITE_PER_S", 5000.0, help="requests of a site's visitors", minimum=0.001)
@@ -106,6 +112,11 @@ class CollectorSettings:
     def newcomers_rate(self) -> Rate:
         """Visitors without a token of an address."""
         return Rate(self.newcomers_per_s, self.newcomers_burst)
+
+    @property
+    def remembered_rate(self) -> Rate:
+        """New visitors of a network who are given an identity; the others are anonymous."""
+        return Rate(self.remembered_per_day / 86_400, self.remembered_burst)
 
     @property
     def visitor_rate(self) -> Rate:

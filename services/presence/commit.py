@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from services.presence.domain.draft import Draft
 from services.presence.domain.publish import publish
-from services.presence.domain.visits import MAX_VISITS
+from services.presence.domain.visits import MAX_VISITS, kept_ms
 from shared.contracts.chat import EraseVisitor, PresenceFacts, VisitorBack, VisitorGone
 from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import LogEntry, RowChanged, RowGone, encode
@@ -83,7 +83,7 @@ class Commit:
             self._put_state(who, before, draft, settings)
         self._put_navigation(who, before, draft, settings)
         if draft.visit is not None:
-            past = PastVisit(after.visits, pack_visit(draft.visit), settings.retention_ms)
+            past = PastVisit(after.visits, pack_visit(draft.visit), kept_ms(after, settings))
             self._writes += visit_writes(self._partition, who, past, MAX_VISITS)
 
     def _published(self, who: Who, before: Visitor, draft: Draft) -> Draft:
@@ -114,7 +114,7 @@ class Commit:
         if before.live:
             self._gone[site].append(name)
         if after != NOBODY:
-            ttl_ms = profile_ttl_ms(after, settings.retention_ms, settings.visit_gap_ms)
+            ttl_ms = profile_ttl_ms(after, kept_ms(after, settings), settings.visit_gap_ms)
             self._writes.append(profile_write(self._partition, who, after, ttl_ms))
 
     def _put_navigation(self, who: Who, before: Visitor, draft: Draft, settings: SiteSettings) -> None:

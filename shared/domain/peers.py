@@ -15,6 +15,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 UNKNOWN = "unknown"  # a peer without an address, such as a Unix socket's: all of them share one budget
 _IPV6_CUSTOMER_BITS = 64  # what one customer gets: addresses within it cost nothing
+_IPV6_SITE_BITS = 48  # what a provider gives a customer at most
 
 
 @lru_cache(maxsize=4096)
@@ -48,6 +49,15 @@ def limit_key(address: Address | None) -> str:
         prefix = int(address) >> (128 - _IPV6_CUSTOMER_BITS) << (128 - _IPV6_CUSTOMER_BITS)
         return f"{ipaddress.IPv6Address(prefix)}/{_IPV6_CUSTOMER_BITS}"
     return str(address)
+
+
+@lru_cache(maxsize=4096)
+def network_key(address: Address | None) -> str:
+    """The network behind an address, as far as one party holds it: an IPv4 address, an IPv6 /48."""
+    if isinstance(address, ipaddress.IPv6Address):
+        prefix = int(address) >> (128 - _IPV6_SITE_BITS) << (128 - _IPV6_SITE_BITS)
+        return f"{ipaddress.IPv6Address(prefix)}/{_IPV6_SITE_BITS}"
+    return limit_key(address)
 
 
 class TrustedProxies:

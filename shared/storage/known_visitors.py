@@ -1,12 +1,13 @@
 """Whether presence has known a visitor for a while: then the visitor's token was given out, and is not given again.
 
 A token is told to whoever names a visitor without one. Were that so for ever, knowing a visitor's id would be enough to
-read that visitor's chats. Read :meth:`KnownVisitors.since_before`.
+read that visitor's chats. Read :meth:`KnownVisitors.standing`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 import msgspec
 
@@ -16,6 +17,7 @@ from shared.storage import keys
 from shared.storage.clients import Clients
 from shared.storage.faults import Unavailable
 
+Standing = Literal["unknown", "new", "known"]
 DEADLINE_S = 0.6  # of the 2 s in which a visitor's browser is answered
 
 
@@ -26,8 +28,11 @@ class KnownVisitors:
         self._clients = clients
         self._partitions = partitions
 
-    async def since_before(self, site: str, visitor: str, at_ms: int) -> bool:
-        """Whether the visitor first came before `at_ms`, has been here twice or had a chat. Raises Unavailable."""
+    async def standing(self, site: str, visitor: str, at_ms: int) -> Standing:
+        """Known: the visitor first came before `at_ms`, has been here twice or had a chat. New: came since then.
+
+        Raises Unavailable.
+        """
         partition = self._partitions.of(site)
         commands = [
             ("HGET", keys.visitors(partition, site), visitor),
@@ -40,12 +45,13 @@ class KnownVisitors:
         except TimeoutError as error:
             raise Unavailable("no answer in time") from error
         if has_chat:
-            return True  # who asked for a chat has shown a token
+            return "known"  # who asked for a chat has shown a token
         packed = profile if row is None else row
         if packed is None:
-            return False
+            return "unknown"
         try:
             known = unpack_visitor(packed)
         except msgspec.MsgspecError:
-            return True  # somebody is there
-        return known.visits > 1 or (known.visits == 1 and known.visit_started_at < at_ms)
+            return "known"  # somebody is there
+        before = known.visits > 1 or (known.visits == 1 and known.visit_started_at < at_ms)
+        return "known" if before else "new"

@@ -172,6 +172,41 @@ async def test_invented_visitors_of_one_address_are_bounded(clients: Clients, re
         assert (await rig.post(batch(visitor=known, token=token))).status == 204  # who was here before is not held up
 
 
+async def test_a_network_that_invents_visitors_brings_anonymous_ones(clients: Clients, redis_url: str) -> None:
+    await make_site(clients)
+    async with collector(clients, redis_url, remembered_per_day=1, remembered_burst=3) as rig:
+        invented = [new_id() for _ in range(5)]
+        assert [(await rig.post(batch(visitor=one))).status for one in invented] == [200] * 3 + [204] * 2
+        async with rig.live() as channel:
+            answer = await channel.hello(visitor=new_id())
+        assert answer["type"] == "ok"
+        assert "token" not in answer
+        known, old = new_id(), new_id()
+        assert (await rig.post(batch(visitor=known, token=rig.token(known)))).status == 204
+        await rig.known(old, 1_000)
+        assert (await rig.post(batch(visitor=old))).status == 204
+        entries = [entry for entry in await rig.entries() if isinstance(entry, TabEvents)]
+        assert [entry.visitor for entry in entries] == [*invented, known, old]
+        assert [entry.anonymous for entry in entries] == [False] * 3 + [True] * 2 + [False] * 2
+        assert await rig.metric("foyer_collector_unremembered_total") == 3
+        assert "newcomers" in (await rig.readiness())["warnings"]
+
+
+async def test_a_network_is_an_address_or_an_ipv6_site(clients: Clients, redis_url: str) -> None:
+    await make_site(clients)
+    scaled: dict[str, Any] = {"remembered_per_day": 1, "remembered_burst": 1, "trusted_proxies": "127.0.0.1/32"}
+    async with collector(clients, redis_url, **scaled) as rig:
+        for address, status in (
+            ("203.0.113.7", 200),
+            ("203.0.113.7", 204),
+            ("203.0.113.8", 200),
+            ("2001:db8:1:1::1", 200),
+            ("2001:db8:1:2::1", 204),
+            ("2001:db8:2:1::1", 200),
+        ):
+            assert (await rig.post(batch(visitor=new_id()), {"X-Forwarded-For": address})).status == status, address
+
+
 async def test_only_a_trusted_proxy_may_name_the_address(clients: Clients, redis_url: str) -> None:
     await make_site(clients)
     forged = {"X-Forwarded-For": "203.0.113.7"}

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from services.presence.domain.draft import Draft, Moment, all_views, store_view
 from services.presence.domain.tabs import KEPT_TABS, SIGNS_OF_A_LIVE_TAB, closed, deadline, last_sign
 from shared.contracts.rows import Activity, Visit
+from shared.contracts.sites import SiteSettings
 from shared.contracts.tracking import EventType
 from shared.domain.visitor import StoredView, Tab, Visitor, navigation
 
@@ -53,6 +54,17 @@ def close_tab(draft: Draft, tab: Tab) -> tuple[Draft, Tab]:
         return draft, tab
     line = StoredView(tab.tab, view.page, view.url, view.title, view.started_at, view.engaged_ms)
     return store_view(draft, line, view.slot), closed(tab)
+
+
+def kept_ms(visitor: Visitor, settings: SiteSettings) -> int:
+    """How long profile and visit of a visitor who left are kept: the site's retention.
+
+    One page view and never again a sign of life is no visit that anybody looks up, but it is what invented visitors
+    look like: it is kept for the visit gap. Any later event or live channel, even the goodbye, makes it a visit.
+    """
+    alone = visitor.visits == 1 and visitor.pages <= 1 and not visitor.engaged_ms
+    fleeting = alone and visitor.ended_at <= visitor.visit_started_at
+    return min(settings.retention_ms, settings.visit_gap_ms) if fleeting else settings.retention_ms
 
 
 def settle(draft: Draft, moment: Moment) -> Draft:

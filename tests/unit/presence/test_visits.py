@@ -1,8 +1,10 @@
 """Visits, numbers, names, the history, and being forgotten."""
 
 import pytest
+from msgspec.structs import replace
 
 from services.presence.domain.draft import MAX_VIEWS
+from services.presence.domain.visits import kept_ms
 from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import ForgetVisitor
 from shared.domain.visitor import Visitor
@@ -181,3 +183,11 @@ def test_events_in_one_batch_with_the_erasure_are_told_as_a_new_row(story):
     story.arrive(ForgetVisitor(SITE, VISITOR, story.ms()), story.event("page", "p2"))
     assert story.log[-1].full
     assert story.shown.pages == 1
+
+
+def test_one_page_view_without_another_sign_of_life_is_not_kept_for_long():
+    settings = SiteSettings(visit_gap_ms=60_000, retention_ms=3_600_000)
+    once = Visitor(number=1, visits=1, pages=1, visit_started_at=1_000, ended_at=1_000)
+    assert kept_ms(once, settings) == 60_000
+    for told in ({"ended_at": 1_001}, {"engaged_ms": 1}, {"pages": 2}, {"visits": 2}):
+        assert kept_ms(replace(once, **told), settings) == 3_600_000
