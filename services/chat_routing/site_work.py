@@ -65,9 +65,11 @@ from shared.domain.partitions import Partition
 from shared.domain.skills import facts_of, resolve
 from shared.domain.visitor import decode_row
 from shared.storage.engagements import (
+    Messages,
     StoredSite,
     add_lines,
     erase_chats,
+    erase_messages,
     finish_message,
     put_engagements,
     put_pickups,
@@ -263,8 +265,11 @@ class SiteWork:
         """An operator has been without connection for a while."""
         self._take(agent_missing(self._floor, operator, self._moment))
 
-    def erase(self, visitor: str, chats: list[str]) -> None:
-        """Forget the visitor and these chats of it, which are all that are stored."""
+    def erase(self, visitor: str, chats: list[str], messages: Messages) -> None:
+        """Forget the visitor, and these chats and messages of it, which are all that are stored."""
+        self._inbox += erase_messages(self._partition, self._site.site, messages)
+        if messages.waiting:
+            self._tell(InboxChanged(site=self._site.site, done=messages.waiting[-1]))
         known = self._floor.engagements.get(visitor)
         self._see(visitor)
         self._take(erase(self._floor, visitor, self._moment))

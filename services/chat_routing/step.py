@@ -33,7 +33,7 @@ from shared.contracts.streams import (
     encode,
 )
 from shared.domain.partitions import Partition
-from shared.storage.engagements import EngagementStore, OperatorKey, StoredSite, put_mark
+from shared.storage.engagements import EngagementStore, Messages, OperatorKey, StoredSite, put_mark
 from shared.storage.owner import BATCH, Changes, Inputs
 from shared.storage.visitor_sides import told_writes
 
@@ -97,7 +97,8 @@ class ChatStep:
         for entry in entries:
             if isinstance(entry, EraseVisitor):
                 chats = await self._store.chats_of(partition, entry.site, entry.visitor)
-                batch.histories[entry.site, entry.visitor] = chats
+                messages = await self._store.messages_of(partition, entry.site, entry.visitor)
+                batch.histories[entry.site, entry.visitor] = chats, messages
         return batch
 
 
@@ -135,7 +136,8 @@ class _Batch:
         self, partition: Partition, inputs: Inputs, sites: Sites, loaded: Iterable[Loaded], known: Known
     ) -> None:
         self.outcomes: list[Outcome] = []
-        self.histories: dict[tuple[str, str], list[str]] = {}  # chats of visitors who are to be erased
+        # Chats and offline messages of visitors who are to be erased.
+        self.histories: dict[tuple[str, str], tuple[list[str], Messages]] = {}
         self._partition = partition
         self._sites = sites
         self._roster = Roster(
@@ -198,7 +200,7 @@ class _Batch:
     def _take_about_site(self, work: SiteWork, entry: EraseVisitor | CloseMessage | LookAgain) -> None:
         match entry:
             case EraseVisitor(site=site, visitor=visitor):
-                work.erase(visitor, self.histories.get((site, visitor), []))
+                work.erase(visitor, *self.histories.get((site, visitor), ([], Messages())))
             case CloseMessage():
                 work.close_message(entry)
             case LookAgain():

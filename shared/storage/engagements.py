@@ -6,10 +6,11 @@ An engagement's state has one home: `ea:` while an operator is held or awaited (
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.contracts.chat_records import decode_done_message, decode_inbox_message
 from shared.contracts.rows import SEQ_FIELD
 from shared.contracts.sites import Site
 from shared.domain.partitions import Partition
@@ -21,6 +22,7 @@ from shared.storage.writes import Argument, Write, delete, hdel, hset, pexpire, 
 OperatorKey = tuple[str, str]  # site, operator
 SERVICE = "chat_routing"  # names the checkpoint, leases, timers and mark: changing it would begin anew
 MAX_INBOX_DONE = 1_000  # messages that were dealt with, shown for reference
+INBOX_PAGE = 500  # messages read at a time
 PICKUPS_FIELD = b"pickups"
 
 
@@ -37,6 +39,14 @@ class StoredSite:
     visitors: dict[str, bytes] = field(default_factory=dict)
     seq: int = 0
     pickups: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Entries of one visitor's offline messages: those that wait, and those that were dealt with."""
+
+    waiting: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
 
 
 class EngagementStore:
@@ -83,6 +93,30 @@ class EngagementStore:
         """The chats in the visitor's history."""
         names = await self._clients.call("HKEYS", keys.chats(partition, site, visitor))
         return [name.decode() for name in names]
+
+    async def messages_of(self, partition: Partition, site: str, visitor: str) -> Messages:
+        """The visitor's messages in the inbox. Looks through all of it: only for an erasure, which is rare."""
+        waiting = [
+            entry
+            async for entry, packed in self._entries(keys.inbox(partition, site))
+            if decode_inbox_message(packed).visitor == visitor
+        ]
+        done = [
+            entry
+            async for entry, packed in self._entries(keys.inbox_done(partition, site))
+            if decode_done_message(packed).message.visitor == visitor
+        ]
+        return Messages(waiting, done)
+
+    async def _entries(self, key: str) -> AsyncIterator[tuple[str, bytes]]:
+        after = "-"
+        while True:
+            entries = await self._clients.call("XRANGE", key, after, "+", "COUNT", INBOX_PAGE)
+            for entry, fields in entries:
+                yield entry.decode(), fields[b"d"]
+            if len(entries) < INBOX_PAGE:
+                return
+            after = f"({entries[-1][0].decode()}"
 
     async def connected_through(self, partition: Partition, gateway: str) -> list[OperatorKey]:
         """The operators who may have a connection on `gateway`."""
@@ -192,6 +226,16 @@ def finish_message(partition: Partition, site: Site, entry: str, packed: bytes) 
         xadd(key, packed, MAX_INBOX_DONE),
         pexpire(key, site.settings.retention_ms),
     ]
+
+
+def erase_messages(partition: Partition, site: str, messages: Messages) -> list[Write]:
+    """Remove these messages from the inbox."""
+    writes = []
+    if messages.waiting:
+        writes.append(Write("XDEL", keys.inbox(partition, site), tuple(messages.waiting)))
+    if messages.done:
+        writes.append(Write("XDEL", keys.inbox_done(partition, site), tuple(messages.done)))
+    return writes
 
 
 def put_mark(partition: Partition, mark: str) -> Write:

@@ -85,6 +85,19 @@ async def test_form_that_is_sent_comes_into_the_inbox_once_and_leaves_it_when_do
     assert decode_done_message(done[b"d"]).message == message
 
 
+async def test_erased_visitor_leaves_no_message_in_the_inbox(shop: Shop) -> None:
+    for visitor in (V1, V2):
+        await shop.here(visitor)
+        await shop.v("LeaveForm", visitor, sent=True, text=f"I am {visitor}")
+    await shop.v("LeaveForm", V1, sent=True, text="Once more")
+    for entry, stored in (await shop.clients.call("XRANGE", keys.inbox(HERE, SITE), "-", "+"))[-1:]:
+        await shop.tell(CloseMessage(SITE, entry.decode(), ADMIN, decode_inbox_message(stored[b"d"])))
+    await shop.tell(EraseVisitor(SITE, V1))
+    left = await shop.clients.call("XRANGE", keys.inbox(HERE, SITE), "-", "+")
+    assert [decode_inbox_message(stored[b"d"]).visitor for _, stored in left] == [V2]
+    assert await shop.clients.call("XLEN", keys.inbox_done(HERE, SITE)) == 0
+
+
 async def test_visitor_known_by_a_form_alone_is_forgotten_after_leaving(shop: Shop) -> None:
     await shop.here(V2)
     await shop.v("LeaveForm", V2, sent=True, text="Call me")

@@ -230,7 +230,8 @@ async def test_only_a_supervisor_joins_unasked(rig: Rig) -> None:
     chief = await at_work(rig, await rig.operator(shop, role="supervisor"), shop)
     who = await visitor(rig, shop)
     chat = await chatting(one, shop, who)
-    assert (await refusal(other, "chat:join", chat=chat))["code"] == "forbidden"
+    refused = await refusal(other, "chat:join", chat=chat)
+    assert (refused["code"], refused["message"]) == ("forbidden", "for supervisors only")
     assert (await ok(chief, "chat:join", chat=chat))["status"] == "conference"
     await who.ask("SendMessage", text="Who is that?")
     await eventually(lambda: heard(chief, chat) == ["joined", "message"])
