@@ -162,16 +162,40 @@ async def test_open_loads_the_widget_once_and_messages_reach_it(shop: Bench):
     await eventually(lambda: len(shop.collector.hellos) == 1)
     assert shop.collector.widget_loads == 0
     await page.evaluate("foyer.open(); foyer.open()")
-    await page.wait_for_function("window.widgetLoaded")
+    await page.wait_for_function("window.started?.length === 2 && started.every(({ wanted }) => wanted)")
     assert shop.collector.widget_loads == 1
-    await page.evaluate("foyer.link.receive = (message) => { window.received = message }")
+    await page.evaluate("foyer.link.push = (message) => { window.received = message }")
     await shop.collector.sockets[0].send_json({"type": "status", "status": "requested", "position": 2})
-    await page.wait_for_function("window.received && received.position === 2")
+    await page.wait_for_function("window.received?.position === 2")
 
 
-async def test_invitation_loads_the_widget(shop: Bench):
+async def test_invitation_loads_the_widget_and_waits_for_it(shop: Bench):
     page = await shop.open()
     await eventually(lambda: len(shop.collector.hellos) == 1)
     await shop.collector.sockets[0].send_json({"type": "invite", "invitation": "i1"})
-    await page.wait_for_function("window.widgetLoaded")
-    assert await page.evaluate("foyer.link.last.invitation") == "i1"
+    await page.wait_for_function("window.started?.length === 1 && !started[0].wanted")
+    assert await page.evaluate("foyer.link.at(-1).invitation") == "i1"
+
+
+async def test_launcher_of_the_site_loads_the_widget(shop: Bench):
+    shop.collector.welcome = {"launcher": True}
+    page = await shop.open()
+    await page.wait_for_function("window.started?.length === 1 && !started[0].wanted")
+
+
+async def test_messages_without_a_widget_are_kept_within_a_bound(shop: Bench):
+    page = await shop.open()
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    for position in range(120):
+        await shop.collector.sockets[0].send_json({"type": "status", "status": "requested", "position": position})
+    await page.wait_for_function("foyer.link.length > 50")
+    assert await page.evaluate("foyer.link.length") == 51
+
+
+async def test_unread_mark_of_the_chat_is_not_the_pages_title(shop: Bench):
+    page = await shop.open()
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await page.evaluate("document.title = '\u25cf ' + document.title")
+    await page.evaluate("history.pushState({}, '', '/next')")
+    await eventually(lambda: shop.collector.paths() == ["/", "/next"])
+    assert {event["title"] for event in shop.collector.events} == {"Shop /"}

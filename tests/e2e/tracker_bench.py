@@ -44,6 +44,7 @@ class RecordingCollector:
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     attempts: int = 0  # of opening a WebSocket
     widget_loads: int = 0
+    welcome: dict[str, Any] = field(default_factory=dict)  # more that the answer to a hello says
     origins: set[str | None] = field(default_factory=set)
     referers: set[str | None] = field(default_factory=set)
 
@@ -122,7 +123,9 @@ class RecordingCollector:
                     await socket.send_json({"type": "error", "id": frame["id"], "code": self.hello_error})
                     await socket.close(code=4504)
                     break
-                await socket.send_json({"type": "ok", "id": frame["id"], "visitor": frame.get("visitor"), "token": "t"})
+                await socket.send_json(
+                    {"type": "ok", "id": frame["id"], "visitor": frame.get("visitor"), "token": "t", **self.welcome}
+                )
             elif self.status < 300:
                 self.take("live", {**frame, "tab": hello["tab"], "visitor": hello.get("visitor")})
                 await socket.send_json({"type": "ok", "id": frame["id"]})
@@ -138,7 +141,8 @@ class RecordingCollector:
     async def widget(self, _request: web.Request) -> web.Response:
         """`GET /t/widget.js`"""
         self.widget_loads += 1
-        return web.Response(text="window.widgetLoaded = true", content_type="text/javascript")
+        text = "export function start(link, wanted) { window.started = [...(window.started ?? []), { link, wanted }] }"
+        return web.Response(text=text, content_type="text/javascript", headers=CORS)
 
     async def settled(self) -> bool:
         """Whether the live channel is up and its hello was answered."""

@@ -1,6 +1,6 @@
 """The tracker's files, held in memory with their compressed forms. Read :meth:`Scripts.answer`.
 
-`v1.js` is what websites embed: an hour in caches, revalidated by its ETag. A pinned version never changes. All of them
+`v1.js` is what websites embed, `widget.js` what it loads: an hour in caches, revalidated by its ETag. A pinned version never changes. All of them
 may be loaded with CORS, which subresource integrity needs.
 """
 
@@ -34,7 +34,7 @@ class _File:
 
 
 def _cache(path: str) -> str:
-    if path == "v1.js":
+    if path in ("v1.js", "widget.js"):
         return _HOUR
     return _MINUTE if path == "versions.json" else _FOR_EVER
 

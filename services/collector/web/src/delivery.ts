@@ -49,7 +49,7 @@ export function refused(): void {
 export const settle = guard((of: number, status: number, retryMs?: number, answer?: Answer | false) => {
   if (of !== round) return;
   const code = status as unknown as string; // a pattern takes a number as well
-  if (/403|404|410/.test(code)) {
+  if (/40[34]|410/.test(code)) {
     refused();
     return;
   }
@@ -107,7 +107,7 @@ export function received(message: Answer): void {
 function violated({ blockedURI, disposition }: SecurityPolicyViolationEvent): void {
   if (disposition !== "enforce" || !blockedURI.includes(base.slice(5))) return;
   if (blockedURI[0] === "w") close(1); // ws, wss
-  else if (blockedURI.includes("e.gif")) refused();
+  else if (/e.gif/.test(blockedURI)) refused();
   else {
     imageOnly = true;
     hasten();

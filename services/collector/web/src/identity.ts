@@ -28,10 +28,10 @@ const browser = navigator as Navigator & { globalPrivacyControl?: boolean };
 const nameless = browser.globalPrivacyControl || browser.doNotTrack === "1";
 
 /** Names the site; true if the visitor does not want to be tracked on it. */
-export function enter(site: string): boolean {
+export function enter(site: string): unknown {
   sender.site = site;
   nameStorage("foyer." + site);
-  return !!storage(BROWSER)["off"];
+  return storage(BROWSER)["off"];
 }
 
 /** The browser's name, from its storage or new. */
@@ -64,7 +64,7 @@ export function release(): void {
 }
 
 /** Erases what is stored; with `off`, keeps only the wish not to be tracked. */
-export function forget(off: boolean): void {
+export function forget(off: unknown): void {
   sender.visitor = sender.token = undefined;
   storage(TAB, null);
   storage(BROWSER, off ? { off } : null);

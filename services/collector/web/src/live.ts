@@ -9,7 +9,7 @@ import { adopt, sender } from "./identity";
 import { attached, detached, gone } from "./page";
 import type { Answer } from "./wire";
 
-let socket: WebSocket | undefined;
+let socket: WebSocket | null;
 let worked = false;
 let failures = 0;
 /** While opening: until it is too late. Else: until the next try; as long as it is not 0, nobody else tries. */
@@ -29,9 +29,8 @@ export function close(then = 0): void {
   timer = then;
   ready = false;
   if (socket) {
-    socket.onclose = socket.onmessage = null;
     socket.close();
-    socket = undefined;
+    socket = socket.onclose = socket.onmessage = null;
   }
 }
 

@@ -2,13 +2,13 @@
  * The script's tag, the `foyer` object and the visitor's wishes: whether and when the tracker runs at all.
  * Calls made before this script arrived wait in `foyer.q` as `[name, ...arguments]`.
  */
-import { base, deliver } from "./delivery";
+import { deliver } from "./delivery";
 import { guard, on } from "./guard";
 import { enter, forget, sender } from "./identity";
 import { send } from "./live";
 import { emit, end, gone, next, start, watch } from "./page";
 import type { Answer, Attributes } from "./wire";
-import { clip } from "./wire";
+import { MAX_EVENTS, clip } from "./wire";
 
 type Call = [name: string, ...args: unknown[]];
 
@@ -17,36 +17,41 @@ const { site, host, consent } = tag.dataset;
 const scope = window as unknown as { foyer?: { q?: Call[]; link?: object } };
 const said = scope.foyer?.q;
 let consented = consent !== "required";
-let off: boolean;
+let off: unknown;
 let known: Attributes | undefined;
-let widget: HTMLScriptElement | undefined;
 
-/** What the chat widget (`/t/widget.js`, loaded when it is needed) builds upon. */
-interface Link {
+/**
+ * What the chat widget builds upon; the widget is a module of its own, loaded when it is needed. The messages that are
+ * not answers to the tracker are pushed here: they wait until the widget puts a `push` of its own in place.
+ */
+export interface Link extends Array<Answer> {
+  /** The collector's address. */
   base: string;
-  /** site, tab, visitor, token: as they are now. */
+  /** site, tab, visitor, token: as they are now. What the widget adds is said in the next greeting. */
   sender: typeof sender;
   /** Sends a frame over the live channel; false if there is none now. */
   send: typeof send;
-  /** Set by the widget: gets all that is not an answer to the tracker. */
-  receive?: (message: Answer) => void;
-  /** The last of those. */
-  last?: Answer;
 }
 
-const link: Link = { base: host ?? tag.src.replace(/\/t\/(v1|[^/]+\/t)\.js.*/, ""), sender, send };
+const link = Object.assign([] as unknown as Link, {
+  base: host ?? tag.src.replace(/\/t\/(v1|[^/]+\/t)\.js.*/, ""),
+  sender,
+  send,
+});
 
 export function receive(message: Answer): void {
-  if (message.type === "invite" || message.chat) open();
-  link.last = message;
-  link.receive?.(message);
+  if (message.type === "invite" || message.chat || message.launcher) widget();
+  if (!link[MAX_EVENTS]) link.push(message);
 }
 
-function open(): void {
-  if (widget) return;
-  widget = document.createElement("script");
-  widget.src = base + "/t/widget.js";
-  document.head.append(widget);
+interface Widget {
+  start: (link: Link, wanted?: boolean) => void;
+}
+
+/** Loads the widget once; each time, tells it whether the visitor wants to see it. */
+function widget(wanted?: boolean): void {
+  const module = import(new URL("widget.js", tag.src) as unknown as string) as Promise<Widget>;
+  module.then((it) => { it.start(link, wanted); }).catch(() => {});
 }
 
 function run(): void {
@@ -86,7 +91,7 @@ const foyer: Record<string, unknown> = {
   optOut: guard(() => {
     halt(true);
   }),
-  open: guard(open),
+  open: guard(() => { widget(true); }),
 };
 
 if (site && !scope.foyer?.link) {

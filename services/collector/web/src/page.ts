@@ -33,8 +33,11 @@ export let gone = true;
 /** Gone with the page, which may return from the back/forward cache. */
 let away = false;
 
+/** Before the title while a message of the chat is unread: the visitor's mark, not the page's title. */
+export const MARK = "\u25cf ";
+
 export const visible = (): boolean => !document.hidden;
-const currentTitle = (): string => clip(document.title);
+const currentTitle = (): string => clip(document.title.replace(MARK, ""));
 
 function schedule(): void {
   clearTimeout(beating);

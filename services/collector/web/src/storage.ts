@@ -16,7 +16,7 @@ export function storage(browser: boolean, record?: object | null): Record<string
     const store = browser ? localStorage : sessionStorage;
     if (record) store.setItem(key, JSON.stringify(record));
     else if (record === null) store.removeItem(key);
-    else return (JSON.parse(store.getItem(key) ?? "0") || {}) as Record<string, unknown>;
+    else return (JSON.parse(store.getItem(key) as string) || {}) as Record<string, unknown>;
   } catch {
     // Identity then lives in memory, as long as the page.
   }

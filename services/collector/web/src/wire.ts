@@ -45,6 +45,8 @@ export interface Answer {
   visitor?: string | undefined;
   token?: string | undefined;
   chat?: unknown;
+  /** The site shows the chat's launcher on every page. */
+  launcher?: boolean;
   code?: string;
   retry_after_s?: number;
   commands?: Answer[];
@@ -72,7 +74,7 @@ export const address = (href: string): string | undefined =>
 export const routeOf = (href: string): string => href.replace(/#(?![/!]).*/, "");
 
 export const base64url = (text: string): string =>
-  btoa(String.fromCharCode(...new TextEncoder().encode(text))).replace(
-    /[+/=]/g,
-    (char) => ({ "+": "-", "/": "_" })[char] ?? "",
-  );
+  btoa(String.fromCharCode(...new TextEncoder().encode(text)))
+    .replace(/\+/g, "-")
+    .replace(/\//g, "_")
+    .replace(/=/g, "");
