@@ -1,7 +1,7 @@
 """The tracker's files, held in memory with their compressed forms. Read :meth:`Scripts.answer`.
 
-`v1.js` is what websites embed, `widget.js` what it loads: an hour in caches, revalidated by its ETag. A pinned version never changes. All of them
-may be loaded with CORS, which subresource integrity needs.
+`v1.js` is what websites embed and `widget.js` what it loads: an hour in caches, revalidated by their ETags. A pinned
+version never changes. All of them may be loaded with CORS, which modules and subresource integrity need.
 """
 
 from __future__ import annotations

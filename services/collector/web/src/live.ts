@@ -18,8 +18,9 @@ let timer = 0;
 /** Whether events can be sent now. */
 export let ready = false;
 
-export function send(frame: object): boolean {
-  if (ready) socket?.send(JSON.stringify(frame));
+/** Without a frame it only tells whether one could be sent. */
+export function send(frame?: object): boolean {
+  if (ready && frame) socket?.send(JSON.stringify(frame));
   return ready;
 }
 

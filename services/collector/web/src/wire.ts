@@ -31,6 +31,9 @@ export interface Sender {
   tab: string;
   visitor?: string | undefined;
   token?: string | undefined;
+  /** Set by the widget: the chat it shows and its last line there, so that a greeting brings what is missing. */
+  chat?: string | undefined;
+  after?: number | undefined;
 }
 
 export interface Batch extends Sender {
