@@ -21,7 +21,7 @@ from services.collector.http.beacon import Beacons
 from services.collector.http.chat import Chats
 from services.collector.http.edge import Edge, Route
 from services.collector.http.scripts import Scripts
-from services.collector.http.server import EdgeServer, descriptors
+from services.collector.http.server import collector_server
 from services.collector.intake import Intake, Rules
 from services.collector.limits import Limits
 from services.collector.live.attachments import Departures, Liveness
@@ -31,6 +31,7 @@ from services.collector.outcomes import Outcomes
 from services.collector.settings import CollectorSettings
 from shared.domain.partitions import Partitions
 from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.edge_server import EdgeLimits, EdgeServer, descriptors
 from shared.runtime.health import Health
 from shared.runtime.service import Listener, Service
 from shared.storage.clients import Clients
@@ -130,14 +131,10 @@ class Collector:
             body_s=settings.body_s,
         )
         edge = Edge(_routes(beacons, live, chats), self.scripts, self.outcomes)
-        server = EdgeServer(
-            edge.handle,
-            self.outcomes,
-            trusted=self._trusted,
-            total=self._total,
-            per_address=self._per_address,
-            header_s=settings.header_s,
+        limits = EdgeLimits(
+            trusted=self._trusted, total=self._total, per_address=self._per_address, header_s=settings.header_s
         )
+        server = collector_server(edge.handle, self.outcomes, limits)
         edge.server = server
         return live, server
 

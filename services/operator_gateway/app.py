@@ -17,6 +17,7 @@ from services.operator_gateway.chat.commands import Commands
 from services.operator_gateway.chat.desk import OperatorDesk
 from services.operator_gateway.chat.requests import ChatRequests
 from services.operator_gateway.console import add_console_routes
+from services.operator_gateway.edge import HEADER_S, SPARE_CONNECTIONS, GatewayVoice
 from services.operator_gateway.geodata import attribution
 from services.operator_gateway.live.attendance import Attendance
 from services.operator_gateway.live.feed import Feed
@@ -34,6 +35,7 @@ from shared.contracts.streams import ChatOutcomes, GatewayUnknown, OperatorChang
 from shared.domain.partitions import Partition, Partitions
 from shared.domain.peers import limit_key
 from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.edge_server import EdgeLimits, descriptors
 from shared.runtime.health import Health
 from shared.runtime.service import Listener, Service
 from shared.storage.canned import CannedReplies
@@ -125,6 +127,17 @@ class Gateway:
         )
         add_console_routes(app, self.settings.static)
         return app
+
+    def edge(self, registry: CollectorRegistry) -> tuple[GatewayVoice, EdgeLimits]:
+        """The public port's limits: sockets have theirs (:class:`Doors`), these are for whoever opens connections."""
+        settings = self.settings
+        limits = EdgeLimits(
+            trusted=settings.trusted,
+            total=min(settings.max_connections + SPARE_CONNECTIONS, descriptors()),
+            per_address=settings.max_per_address + SPARE_CONNECTIONS,
+            header_s=HEADER_S,
+        )
+        return GatewayVoice(registry), limits
 
     def _api_context(self) -> ApiContext:
         return ApiContext(
@@ -231,7 +244,9 @@ def build(settings: GatewaySettings, *, clock: Clock | None = None) -> Service:
         name=SERVICE,
         health=health,
         registry=registry,
-        listeners=[Listener(gateway.application(), settings.host, settings.port, "GATEWAY_PORT")],
+        listeners=[
+            Listener(gateway.application(), settings.host, settings.port, "GATEWAY_PORT", edge=gateway.edge(registry))
+        ],
         admin=(settings.admin_host, settings.admin_port, "GATEWAY_ADMIN_PORT"),
         start=start,
         tasks=[gateway.live.sweep, gateway.live.weigh, gateway.attendance.deliver],

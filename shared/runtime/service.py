@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from shared.runtime.edge_server import EdgeLimits, EdgeRunner, Voice
 from shared.runtime.health import Health, admin_app
 from shared.runtime.logs import configure_logging
 from shared.runtime.settings import SettingsError, help_text, load
@@ -39,6 +40,7 @@ class Listener:
     setting: str
     # options of aiohttp's runner: limits and deadlines of the public edges
     options: dict[str, Any] = field(default_factory=dict)
+    edge: tuple[Voice, EdgeLimits] | None = None  # an application that faces the public
 
 
 @dataclass
@@ -67,6 +69,8 @@ async def _listen(listener: Listener) -> tuple[web.BaseRunner, int]:
     runner: web.BaseRunner
     if isinstance(listener.app, web.Server):
         runner = web.ServerRunner(listener.app, handle_signals=False, **listener.options)
+    elif listener.edge is not None:
+        runner = EdgeRunner(listener.app, *listener.edge, **listener.options)
     else:
         runner = web.AppRunner(listener.app, access_log=None, handle_signals=False, **listener.options)
     await runner.setup()

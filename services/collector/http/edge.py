@@ -17,8 +17,8 @@ from aiohttp import web
 from services.collector.domain.refusals import Refusal
 from services.collector.http.answers import headers, problem
 from services.collector.http.scripts import Scripts
-from services.collector.http.server import EdgeServer
 from services.collector.outcomes import Outcomes
+from shared.runtime.edge_server import EdgeServer
 
 log = structlog.get_logger()
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
