@@ -26,6 +26,7 @@ from shared.domain.partitions import Partitions
 from shared.embedded import EmbeddedValkey
 from shared.embedded.server import free_port
 from shared.storage import keys
+from shared.storage.blocks import payloads_in
 from shared.storage.clients import Clients, RedisSettings
 from shared.storage.directory_store import DirectoryStore
 
@@ -170,7 +171,7 @@ async def measure(rounds: int, each: int) -> dict[str, list[float]]:
                     if number:  # the first round warms up
                         figures[kind].append((cpu_s(pid) - before) / (each * CONNECTIONS) * 1e6)
             stream = keys.stream("in", Partitions(16).of(SITE))
-            stored = int(await clients.call("XLEN", stream))
+            stored = sum(len(payloads_in(fields)) for _, fields in await clients.call("XRANGE", stream, "-", "+"))
             assert stored >= 2 * (rounds + 1) * each * CONNECTIONS, "an acknowledged beacon is not in the stream"
         finally:
             for process in (bare, collector):

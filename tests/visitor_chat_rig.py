@@ -18,6 +18,7 @@ from shared.domain.partitions import Partitions
 from shared.runtime.clock import SystemClock
 from shared.runtime.service import running
 from shared.storage import keys
+from shared.storage.blocks import payloads_in
 from shared.storage.clients import Clients
 from shared.storage.directory_store import DirectoryStore
 from shared.storage.log import PartitionLog
@@ -97,7 +98,8 @@ class ChatRig:
     async def outcomes(self) -> list[Any]:
         """Everything that chat-routing said."""
         entries = await self.clients.call("XRANGE", keys.stream("chat", HERE), "-", "+")
-        return [one for _, fields in entries for one in decode_chat(fields[b"d"]).outcomes]
+        payloads = [payload for _, fields in entries for payload in payloads_in(fields)]
+        return [one for payload in payloads for one in decode_chat(payload).outcomes]
 
     async def operator(self, command: str, visitor: str, operator: str = ADA, **fields: Any) -> Any:
         """An operator's command; its answer."""
@@ -167,5 +169,6 @@ async def chat_rig(clients: Clients, redis_url: str, site: Site | None = None, *
     async with running(build_chat_routing(routing)), collector(clients, redis_url, **fields) as edge:
         rig = ChatRig(edge, clients)
         yield rig
+        await clients.ready()  # a test may have stopped the server in between
         assert await clients.call("XLEN", keys.parked("chat_routing", HERE)) == 0
         assert await edge.metric('foyer_collector_inputs_total{channel="live",outcome="internal"}') == 0

@@ -83,7 +83,7 @@ class Collector:
         self.sides = VisitorSides(clients, self.partitions)
         self.feed = ChatFeed(clients, self.partitions, self.sides)
         self.sources = Sources(self.feed, self.sides, Transcripts(clients, self.partitions))
-        self.polls = ChatPolls(self.sources)
+        self.polls = ChatPolls(self.sources, self.outcomes)
         rules = Rules(
             self.directory,
             self.partitions,

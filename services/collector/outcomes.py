@@ -42,6 +42,7 @@ class Outcomes(Collector):
         self.unremembered = 0
         self.connections = 0
         self.channels = 0
+        self.chat_waiting = 0
         self.departures_waiting = 0
         self.departures_dropped = 0
         registry.register(self)
@@ -76,6 +77,7 @@ class Outcomes(Collector):
         yield CounterMetricFamily(f"{_PREFIX}departures_dropped", "Closed channels that had no room.", value=lost)
         yield GaugeMetricFamily(f"{_PREFIX}connections", "Open connections.", value=self.connections)
         yield GaugeMetricFamily(f"{_PREFIX}live_channels", "Live channels that said hello.", value=self.channels)
+        yield GaugeMetricFamily(f"{_PREFIX}chat_waiting", "Requests that wait for chat news.", value=self.chat_waiting)
         waiting = self.departures_waiting
         yield GaugeMetricFamily(f"{_PREFIX}departures_waiting", "Closed channels still to report.", value=waiting)
         yield self._append_histogram()

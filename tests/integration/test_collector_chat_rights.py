@@ -12,6 +12,7 @@ from services.collector.domain.tokens import VisitorTokens
 from shared.contracts.chat import StatusChanged
 from shared.contracts.streams import decode_cmd
 from shared.storage import keys
+from shared.storage.blocks import payloads_in
 from shared.storage.clients import Clients
 from tests.collector_rig import SITE, batch, event, make_site, new_id
 from tests.visitor_chat_rig import HERE, ChatRig, chat_rig
@@ -190,5 +191,6 @@ async def test_what_reaches_the_stream_is_from_the_visitor_of_the_token(rig: Cha
         while answer.get("id") != "z":
             answer = await channel.next()
         assert answer["type"] == "ok"
-    last = [decode_cmd(f[b"d"]) for _, f in await rig.clients.call("XRANGE", keys.stream("cmd", HERE), "-", "+")]
-    assert all(getattr(entry, "visitor", victim) == victim for entry in last)
+    found = await rig.clients.call("XRANGE", keys.stream("cmd", HERE), "-", "+")
+    entries = [decode_cmd(payload) for _, fields in found for payload in payloads_in(fields)]
+    assert all(getattr(entry, "visitor", victim) == victim for entry in entries)

@@ -68,8 +68,8 @@ class ChatFeed:
     async def ready(self, site: str) -> None:
         """Return when everything that is said from now on will be heard. Raises Unavailable."""
         following = self.need(site)
-        if following.standing.is_set() and following.tail.connected:
-            return
+        if following.standing.is_set():
+            return  # also while Redis is away: the tail goes on from where it was
         try:
             async with asyncio.timeout(READY_S):
                 await following.standing.wait()

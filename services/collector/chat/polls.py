@@ -14,6 +14,7 @@ from services.collector.chat.feed import Order, Who
 from services.collector.chat.listener import Sources
 from services.collector.domain.chat_place import ChatPlace
 from services.collector.domain.refusals import Refusal
+from services.collector.outcomes import Outcomes
 from shared.contracts.chat import ChatMarked, ChatOutcome
 from shared.contracts.visitor_chat import ChatEventSaid, ChatNews, VisitorFrame
 from shared.storage.visitor_sides import Side
@@ -27,14 +28,12 @@ After = tuple[str, int] | None  # chat ("": the present one) and the last line t
 class ChatPolls:
     """Answers `GET /v1/chat`."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, outcomes: Outcomes) -> None:
         self._sources = sources
+        self._outcomes = outcomes
         self._waiting: set[_Ear] = set()
         self._of_visitor: Counter[Who] = Counter()
         self._draining = False
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     def drain(self) -> None:
         """Answer everybody who waits: the browsers come back elsewhere."""
@@ -62,6 +61,7 @@ class ChatPolls:
 
     async def _wait(self, who: Who, after: After, found: ChatNews, wait_s: float, ear: _Ear) -> ChatNews:
         self._waiting.add(ear)
+        self._outcomes.chat_waiting = len(self._waiting)
         self._of_visitor[who] += 1
         try:
             async with asyncio.timeout(wait_s):
@@ -72,6 +72,7 @@ class ChatPolls:
             pass  # nothing new: the answer is empty
         finally:
             self._waiting.discard(ear)
+            self._outcomes.chat_waiting = len(self._waiting)
             self._of_visitor[who] -= 1
             if not self._of_visitor[who]:
                 del self._of_visitor[who]
