@@ -106,6 +106,18 @@ async def test_message_sent_five_times_over_two_connections_appears_once(rig: Ri
     assert set(event["by"]) == {"kind", "id", "name"}
 
 
+@pytest.mark.parametrize("transports", [["polling"], ["polling", "websocket"]])
+async def test_chat_works_over_long_polling_too(rig: Rig, transports: list[str]) -> None:
+    shop = await shop_with(rig)
+    console = await at_work(rig, await rig.operator(shop), shop, transports=transports)
+    who = await visitor(rig, shop)
+    chat = await chatting(console, shop, who)
+    for n in range(3):
+        await who.ask("SendMessage", text=f"v{n}")
+    await ok(console, "chat:send", chat=chat, text="o")
+    await eventually(partial(hears, console, chat, ["started", "message", "message", "message", "message"]))
+
+
 async def test_messages_of_both_sides_come_in_one_order_without_gaps(rig: Rig) -> None:
     shop = await shop_with(rig)
     console = await at_work(rig, await rig.operator(shop), shop)
