@@ -73,10 +73,13 @@ class Gateway:
         name = "-".join(part for part in ("gw", settings.instance, secrets.token_hex(6)) if part)
         self.attendance = Attendance(name, PartitionLog(self.clients), self.partitions, clock)
         self.feed = Feed(self.clients, self.partitions, self._outcomes, self._reset)
+        self.history = History(self.clients, self.partitions)
+        self.transcripts = Transcripts(self.clients, self.partitions)
         self._add_chats()
         self.live = LiveSites(self.snapshots, self.feed, self.metrics)
-        self.history = History(self.clients, self.partitions)
-        self.requests = LiveRequests(self.directory, self.live, self.snapshots, self.history, clock)
+        self.requests = LiveRequests(
+            self.directory, self.live, self.snapshots, history=self.history, transcripts=self.transcripts, clock=clock
+        )
         self.gate = Gate(
             directory=self.directory,
             sessions=self.sessions,
@@ -102,7 +105,6 @@ class Gateway:
         self.appender = GroupAppender(PartitionLog(self.clients), answer_within_s=APPEND_S)
         self.commands = Commands(self.appender, self.partitions, self.feed)
         self.records = ChatRecords(self.clients, self.partitions)
-        self.transcripts = Transcripts(self.clients, self.partitions)
         self.chats = ChatRequests(self.commands, self.transcripts, self.records, self.clock)
         self.desk = OperatorDesk(
             connections=self.connections,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from shared.contracts import desk
+from shared.contracts.chat import ChatEvent
 from shared.contracts.ids import ClientId, Counter, OperatorId, SiteKey, SkillId, VisitorId
 from shared.contracts.rows import PageView, Row, Status, Visit
 from shared.contracts.sites import Role
@@ -182,11 +183,11 @@ class ViewState(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VisitorState(Struct, frozen=True, kw_only=True):
-    """Ack of `visitor:get`. `timeline` is newest first."""
+    """Ack of `visitor:get`. `timeline`: what happened about the visitor's latest chats, newest first, without texts."""
 
     ok: Literal[True] = True
     row: Row
-    timeline: tuple[dict[str, Any], ...] = ()
+    timeline: tuple[ChatEvent, ...] = ()
     server_time: int
 
 

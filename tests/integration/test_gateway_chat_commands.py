@@ -291,6 +291,26 @@ async def test_marks_go_to_the_others_and_only_from_who_is_in_the_chat(rig: Rig)
         assert (await other.ask(event, {"chat": chat, **fields}))["error"]["code"] == "not_in_chat"
 
 
+async def test_timeline_says_who_did_what_and_nothing_of_what_was_said(rig: Rig) -> None:
+    shop = await shop_with(rig)
+    console = await at_work(rig, await rig.operator(shop), shop)
+    who = await visitor(rig, shop)
+    first = await chatting(console, shop, who)
+    await ok(console, "chat:send", chat=first, text="Secret")
+    await ok(console, "chat:end", chat=first)
+    rig.clock.advance(1_000)
+    await ok(console, "chat:invite", site=shop.site, visitor=who.id, text="Again?")
+    seen = await console.ask("visitor:get", {"site": shop.site, "visitor": who.id})
+    happened = [(line["type"], line["by"]["kind"]) for line in seen["timeline"]]
+    assert happened == [
+        ("invited", "operator"),
+        ("ended", "operator"),
+        ("started", "operator"),
+        ("requested", "visitor"),
+    ]
+    assert not any("text" in line for line in seen["timeline"])
+
+
 async def test_ids_of_others_tell_nothing(rig: Rig) -> None:
     shop, foreign = await shop_with(rig), await shop_with(rig)
     console = await at_work(rig, await rig.operator(shop), shop)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from services.operator_gateway.chat.timeline import timeline
 from services.operator_gateway.live.sites import LiveSite, LiveSites
 from services.operator_gateway.live.viewers import Member
 from services.operator_gateway.sockets.connections import Connection
@@ -34,6 +35,7 @@ from shared.contracts.sites import Site
 from shared.runtime.clock import Clock
 from shared.storage.history import History
 from shared.storage.snapshots import Snapshots
+from shared.storage.transcripts import Transcripts
 
 MAX_VIEWS = 8  # of one connection: a list and a few panels
 MAX_GROUPS = 2_000  # different views of one site
@@ -67,11 +69,21 @@ class OpenView:
 class LiveRequests:
     """The handlers of the live list's events."""
 
-    def __init__(self, sites: Sites, live: LiveSites, snapshots: Snapshots, history: History, clock: Clock) -> None:
+    def __init__(
+        self,
+        sites: Sites,
+        live: LiveSites,
+        snapshots: Snapshots,
+        *,
+        history: History,
+        transcripts: Transcripts,
+        clock: Clock,
+    ) -> None:
         self._sites = sites
         self._live = live
         self._snapshots = snapshots
         self._history = history
+        self._transcripts = transcripts
         self._clock = clock
         self._views: dict[str, dict[str, OpenView]] = {}
 
@@ -209,7 +221,8 @@ class LiveRequests:
         if found is None:
             found = await self._stored(request.site, request.visitor)
         row = found.row(facts_of(site))
-        return VisitorState(row=row, server_time=self._clock.now_ms())
+        happened = await timeline(self._transcripts, request.site, request.visitor)
+        return VisitorState(row=row, timeline=happened, server_time=self._clock.now_ms())
 
     async def _stored(self, site: str, visitor: str) -> Visitor:
         presence, engagement = await self._snapshots.visitor(site, visitor)
