@@ -49,7 +49,7 @@ async def test_connections_that_ask_nothing_make_room_for_operators(rig: Rig) ->
 async def test_broken_http_is_a_problem_like_any_other(rig: Rig) -> None:
     reader, writer = await opened(rig, b"\x00\x01 nonsense\r\n\r\n")
     answer = await asyncio.wait_for(reader.read(), 10)
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b" 400 " in answer.splitlines()[0]
     assert b"application/problem+json" in answer
     assert b"nonsense" not in answer
     writer.close()

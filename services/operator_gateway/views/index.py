@@ -1,12 +1,15 @@
 """Sorted indexes and counters over one site, each kept once for all views that want it.
 
-An index holds the visitors that pass one filter in the order of one sort; it is filled in slices, because filling one
-for 100,000 visitors takes longer than the event loop may be held up, and takes part in changes from the first slice
-on. Between two flushes it notes what was touched, so that a window that cannot have changed is not even looked at.
+An index holds the visitors that pass one filter in the order of one sort. Filling one for 100,000 visitors takes longer
+than the event loop may be held up, so it is done in slices: keys are collected, sorted run by run, and put together
+at the end, which costs a third of adding one after the other. Until then the index is empty.
+
+Between two flushes an index notes what was touched, so that a window that cannot have changed is not even looked at.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from sortedcontainers import SortedList
@@ -17,6 +20,17 @@ from services.operator_gateway.views.visitors import SiteFacts, Visitor
 from shared.contracts.operators import Filter, Sort
 from shared.contracts.rows import STATUSES, Status
 
+RUN = 5_000  # keys sorted at a time: about 5 ms
+
+
+class _Filling:
+    """An index that is not complete yet. `moves`: what happened since to those who are in already."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self.keys: list[PositionKey] = []
+        self.moves: list[tuple[PositionKey | None, PositionKey | None]] = []
+
 
 class SortedIndex:
     """The visitors that pass `wish`, in the order of `sort`, as keys that end in the visitor's id."""
@@ -26,6 +40,7 @@ class SortedIndex:
         self._matches: Matches | None = predicate(wish, facts)
         self._keys: SortedList[PositionKey] = SortedList()
         self._descending = sort.dir == "desc"
+        self._filling: _Filling | None = _Filling()
         # What was touched since the last flush: the rows whose content changed, and, of all places where a row came,
         # went or moved, the one nearest to the top of the list. A full window that ends above it shows the same rows.
         self._changed: set[str] = set()
@@ -36,6 +51,9 @@ class SortedIndex:
 
     def change(self, old: Visitor | None, new: Visitor | None) -> None:
         """Follow one visitor's change."""
+        if self._filling is not None:
+            self._change_while_filling(self._filling, old, new)
+            return
         old_key = self._key(old) if old is not None and self._passes(old) else None
         new_key = self._key(new) if new is not None and self._passes(new) else None
         if old_key == new_key:
@@ -43,7 +61,7 @@ class SortedIndex:
                 self._changed.add(new.id)
             return
         if old_key is not None:
-            self._keys.discard(old_key)  # not there if the index is still being filled
+            self._keys.remove(old_key)
             self._note(old_key)
         if new_key is not None:
             self._keys.add(new_key)
@@ -51,12 +69,42 @@ class SortedIndex:
 
     def add(self, visitor: Visitor) -> None:
         """Take a visitor in while the index is filled, unless a change was quicker."""
-        if not self._passes(visitor):
+        if self._filling is not None and visitor.id not in self._filling.taken:
+            self._take(self._filling, visitor)
+
+    def put_together(self) -> Iterator[None]:
+        """What is left to do when everybody was added, in slices."""
+        filling = self._filling
+        if filling is None:
             return
-        key = self._key(visitor)
-        if key not in self._keys:
-            self._keys.add(key)
-            self._note(key)
+        keys, moves = filling.keys, filling.moves
+        for start in range(0, len(keys), RUN):
+            keys[start : start + RUN] = sorted(keys[start : start + RUN])
+            yield
+        self._keys.update(keys)  # runs in order are merged, not sorted
+        self._filling = None
+        for old_key, new_key in moves:
+            if old_key is not None:
+                self._keys.remove(old_key)
+            if new_key is not None:
+                self._keys.add(new_key)
+        if self._keys:
+            self._note(self._keys[-1] if self._descending else self._keys[0])
+
+    def _take(self, filling: _Filling, visitor: Visitor) -> None:
+        filling.taken.add(visitor.id)
+        if self._passes(visitor):
+            filling.keys.append(self._key(visitor))
+
+    def _change_while_filling(self, filling: _Filling, old: Visitor | None, new: Visitor | None) -> None:
+        """Who is not in yet is taken as he is now, or comes with a later slice; for the others it is noted."""
+        if new is not None and new.id not in filling.taken:
+            self._take(filling, new)
+            return
+        old_key = self._key(old) if old is not None and old.id in filling.taken and self._passes(old) else None
+        new_key = self._key(new) if new is not None and self._passes(new) else None
+        if old_key != new_key:
+            filling.moves.append((old_key, new_key))
 
     def window(self, offset: int, limit: int) -> list[str]:
         """The visitors from `offset` on, top first."""

@@ -181,8 +181,8 @@ class EngineAgainstOracle(RuleBasedStateMachine):
     def visitor_seen(self, number: int, fields: dict[str, Any], partial: bool) -> None:
         visitor = visitor_id(number)
         known = self.oracle.presence.get(visitor)
-        row = presence(number, version=known.version + 1 if known else 1, **fields)
         seq = self.next("presence")
+        row = presence(number, version=seq, **fields)  # as presence does: versions grow over leaving and return
         entry = full(visitor, seq, row)
         if known and partial:
             changed = {name: msgspec.to_builtins(value) for name, value in fields.items()}
@@ -193,19 +193,21 @@ class EngineAgainstOracle(RuleBasedStateMachine):
     def visitor_leaves(self, number: int) -> None:
         known = self.oracle.presence.pop(visitor_id(number), None)
         if known:
-            self.change("presence", RowGone(SITE, self.next("presence"), visitor_id(number), known.version + 1))
+            seq = self.next("presence")
+            self.change("presence", RowGone(SITE, seq, visitor_id(number), seq))
 
     def engaged(self, number: int, fields: dict[str, Any]) -> None:
         visitor = visitor_id(number)
-        known = self.oracle.engagement.get(visitor)
-        row = engagement(**fields | {"version": known.version + 1 if known else 1})
+        seq = self.next("engagement")
+        row = engagement(**fields | {"version": seq})
         self.oracle.engagement[visitor] = row
-        self.change("engagement", full(visitor, self.next("engagement"), row))
+        self.change("engagement", full(visitor, seq, row))
 
     def engagement_forgotten(self, number: int) -> None:
         known = self.oracle.engagement.pop(visitor_id(number), None)
         if known:
-            self.change("engagement", RowGone(SITE, self.next("engagement"), visitor_id(number), known.version + 1))
+            seq = self.next("engagement")
+            self.change("engagement", RowGone(SITE, seq, visitor_id(number), seq))
 
     @rule(batch=st.lists(happenings, min_size=1, max_size=8))
     def things_happen(self, batch: list[tuple[str, int, dict[str, Any], dict[str, Any]]]) -> None:
