@@ -51,12 +51,13 @@ class ChatCommand(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChatOpen(Struct, frozen=True, forbid_unknown_fields=True):
-    """A transcript: the last lines, those `before` a seq, or those `after` one (to resume)."""
+    """A transcript: the last lines, those `before` a seq, or those `after` one (to resume). `id` plays no part."""
 
     chat: ChatId
     after: Seq | None = None
     before: Annotated[int, Meta(ge=1, le=MAX_SAFE_INT)] | None = None
     limit: Annotated[int, Meta(ge=1, le=OPEN_LIMIT)] = OPEN_LIMIT
+    id: ClientId | None = None
 
 
 class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,17 +69,19 @@ class ChatSend(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChatTyping(Struct, frozen=True, forbid_unknown_fields=True):
-    """The operator is typing, or no longer."""
+    """The operator is typing, or no longer. `id` plays no part."""
 
     chat: ChatId
     on: bool
+    id: ClientId | None = None
 
 
 class ChatRead(Struct, frozen=True, forbid_unknown_fields=True):
-    """The operator has seen everything up to `seq`."""
+    """The operator has seen everything up to `seq`. `id` plays no part."""
 
     chat: ChatId
     seq: Annotated[int, Meta(ge=1, le=MAX_SAFE_INT)]
+    id: ClientId | None = None
 
 
 class ForwardTarget(Struct, frozen=True, forbid_unknown_fields=True):

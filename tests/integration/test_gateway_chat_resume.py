@@ -114,6 +114,20 @@ async def test_answer_that_comes_late_is_try_again_and_the_repeat_happens_once(
             assert [event["id"] for event in console.named("chat:event") if event["type"] == "message"] == ["late"]
 
 
+async def test_command_whose_append_is_confirmed_too_late_happens_once(rig: Rig) -> None:
+    shop = await shop_with(rig)
+    console = await at_work(rig, await rig.operator(shop), shop)
+    who = await visitor(rig, shop)
+    chat = await chatting(console, shop, who)
+    message = {"chat": chat, "id": "slow", "text": "Hello"}
+    await rig.clients.call("CLIENT", "PAUSE", 1_500, "ALL")
+    answer = await console.ask("chat:send", message)
+    assert answer["error"]["code"] in ("unavailable", "try_again")
+    answer = await eventually(lambda: _sent(console.ask("chat:send", message)))
+    assert answer["seq"] == 3
+    assert [line.id for line in await who.lines(chat) if line.type == "message"] == ["slow"]
+
+
 async def _sent(answer: Any) -> Any:
     got = await answer
     return got if got["ok"] else None
@@ -213,6 +227,31 @@ async def test_killed_gateway_costs_nothing_but_the_connection(tmp_path: Path) -
             await _killed_gateway(stack, clients)
         finally:
             await clients.close()
+
+
+async def test_chats_over_http_need_no_more_of_redis_than_the_gateway_may_have(tmp_path: Path) -> None:
+    rule = {"skill": "general", "conditions": [{"subject": "country", "pattern": "DE"}]}
+    ban = {"visitor": visitor_id(1), "reason": "Rude", "ban_s": 60}
+    async with Stack(tmp_path) as stack, aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bearer {await stack_token(stack)}"}
+
+        async def call(method: str, path: str, body: Any = None) -> Any:
+            url = f"{stack.gateway}/api/v1/sites/{stack.site}/{path}"
+            async with session.request(method, url, json=body, headers=headers) as answer:
+                assert answer.status < 300, await answer.text()
+                return await answer.json()
+
+        await call("POST", "canned", {"shortcut": "hi", "text": "Hello!"})
+        assert [reply["text"] for reply in (await call("GET", "canned"))["items"]] == ["Hello!"]
+        assert len((await call("POST", "rules", rule))["items"]) == 1
+        await call("POST", "bans", ban)
+
+        async def banned() -> bool:
+            return [one["reason"] for one in (await call("GET", "bans"))["items"]] == ["Rude"]
+
+        await eventually(banned)
+        for path in ("inbox", "inbox?done=true", "chats", f"chats?visitor={visitor_id(1)}"):
+            assert (await call("GET", path))["items"] == []
 
 
 async def _killed_gateway(stack: Stack, clients: Clients) -> None:
