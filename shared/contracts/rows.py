@@ -30,6 +30,7 @@ Status = Literal[
 STATUSES: tuple[Status, ...] = get_args(Status)
 Activity = Literal["active", "idle", "away"]
 DeviceKind = Literal["desktop", "mobile", "tablet", "other"]
+SourceKind = Literal["direct", "internal", "search", "social", "ai", "campaign", "referral"]
 
 
 class Page(Struct, frozen=True, gc=False):
@@ -45,6 +46,13 @@ class Device(Struct, frozen=True, gc=False):
     browser: str = ""
     os: str = ""
     kind: DeviceKind = "other"
+
+
+class Source(Struct, frozen=True, gc=False):
+    """Where a visit came from; `name` is the engine, network, assistant, campaign or host."""
+
+    kind: SourceKind = "direct"
+    name: str = ""
 
 
 class OperatorRef(Struct, frozen=True, gc=False):
@@ -73,6 +81,7 @@ class PresenceRow(Struct, frozen=True, kw_only=True, gc=False):
     lang: str = ""
     campaign: str = ""
     attrs: dict[str, str] = {}
+    source: Source = Source()
 
 
 class EngagementRow(Struct, frozen=True, kw_only=True, gc=False):
@@ -116,6 +125,7 @@ class Row(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     ended_at: int | None = None
     referrer: str | None = None
     lang: str | None = None
+    source: Source | None = None
 
 
 class PageView(Struct, frozen=True):
@@ -143,6 +153,7 @@ class Visit(Struct, frozen=True, kw_only=True):
     device: Device
     referrer: str = ""
     campaign: str = ""
+    source: Source = Source()
 
 
 # Field of the hash `m:{T}:<site>` that holds the part's sequence number (`RowChanged.seq`) as of the rows stored beside

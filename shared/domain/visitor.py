@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from shared.contracts.rows import Activity, Device, DeviceKind, Page, PageView, PresenceRow
+from shared.contracts.rows import Activity, Device, DeviceKind, Page, PageView, PresenceRow, Source, SourceKind
 
 Id = bytes  # a uuid as its 16 bytes; another text behind NULs, in any other length
 NAME = "name"  # the attribute by which a visitor is called
@@ -110,6 +110,13 @@ class Visitor(Struct, frozen=True, array_like=True):
     campaign: str = ""
     attrs: dict[str, tuple[str, int]] = {}
     tabs: tuple[Tab, ...] = ()
+    source_kind: SourceKind = "direct"
+    source_name: str = ""
+
+    @property
+    def source(self) -> Source:
+        """Where the visit came from."""
+        return Source(self.source_kind, self.source_name)
 
     @property
     def device(self) -> Device:
@@ -166,6 +173,7 @@ def presence_row(visitor: Visitor) -> PresenceRow | None:
         referrer=visitor.referrer,
         lang=visitor.lang,
         campaign=visitor.campaign,
+        source=visitor.source,
         attrs={key: value for key, (value, _) in attrs.items() if key != NAME} if attrs else {},
     )
 

@@ -13,7 +13,7 @@ from msgspec.structs import force_setattr
 from shared.contracts.rows import PresenceRow
 
 MAX_POOLED = 20_000  # values; then the pool begins anew and rows share from there on
-_FIELDS = ("device", "country", "lang", "referrer", "campaign")
+_FIELDS = ("device", "country", "lang", "referrer", "campaign", "source")
 _NO_ATTRS: dict[str, str] = {}  # rows are frozen and nobody writes to their attributes
 
 

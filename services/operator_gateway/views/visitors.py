@@ -123,6 +123,7 @@ class Visitor(Struct, gc=False):
             ended_at=(talk.ended_at or None) if talk else None,
             referrer=seen.referrer or None,
             lang=seen.lang or None,
+            source=seen.source,
         )
 
 

@@ -25,6 +25,7 @@ from services.presence.domain.tabs import (
 from services.presence.domain.visits import begin_visit, begins_visit, close_tab
 from shared.contracts.streams import Client, ForgetVisitor, TabAttached, TabDetached, TabEvents, Tracked, VisitorNamed
 from shared.contracts.tracking import MAX_ATTRIBUTES
+from shared.domain.referrers import source_of
 from shared.domain.visitor import NAME, Id, StoredView, Tab, View, Visitor, pack_id
 
 MAX_NAME = 120
@@ -148,8 +149,10 @@ def _said(visitor: Visitor, event: Tracked, client: Client | None, at_ms: int, m
                 kind=client.device.kind,
                 campaign=visitor.campaign or client.campaign,
             )
-        if not visitor.pages and event.referrer:
-            visitor = replace(visitor, referrer=event.referrer)
+        if not visitor.pages:
+            source = source_of(event.url, event.referrer, visitor.campaign)
+            referrer = event.referrer or visitor.referrer
+            visitor = replace(visitor, referrer=referrer, source_kind=source.kind, source_name=source.name)
     if event.attrs:
         visitor = replace(visitor, attrs=_attributes(visitor, event.attrs, at_ms, moment))
     return visitor

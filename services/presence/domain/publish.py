@@ -49,6 +49,8 @@ def visible(visitor: Visitor) -> tuple[object, ...]:
         visitor.kind,
         visitor.referrer,
         visitor.campaign,
+        visitor.source_kind,
+        visitor.source_name,
     )
 
 

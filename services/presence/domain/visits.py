@@ -42,6 +42,8 @@ def begin_visit(draft: Draft, at_ms: int) -> Draft:
         flushed=0,
         referrer="",
         campaign="",
+        source_kind="direct",
+        source_name="",
     )
     restarted = draft.restarted or draft.visitor.flushed > 0
     return replace(draft, visitor=visitor, stored={}, restarted=restarted, new_visits=draft.new_visits + 1)
@@ -135,10 +137,11 @@ def _finish(draft: Draft) -> Draft:
             device=visitor.device,
             referrer=visitor.referrer,
             campaign=visitor.campaign,
+            source=visitor.source,
         )
         draft = replace(draft, visit=visit)
     remembered = tuple(sorted(visitor.tabs, key=lambda tab: tab.seen_at)[-KEPT_TABS:])
     visitor = replace(visitor, live=False, activity="active", due=0, tabs=remembered)
     if visitor.anonymous:
-        visitor = replace(visitor, attrs={}, referrer="", campaign="")
+        visitor = replace(visitor, attrs={}, referrer="", campaign="", source_name="")
     return replace(draft, visitor=visitor, revised=False)
