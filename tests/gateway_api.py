@@ -27,6 +27,7 @@ from shared.domain.partitions import Partitions
 from shared.domain.visitor import Visitor, pack_visitor
 from shared.runtime.clock import ManualClock
 from shared.storage import keys
+from shared.storage.bots import BotReports
 from shared.storage.canned import CannedReplies
 from shared.storage.chat_records import ChatRecords
 from shared.storage.clients import Clients
@@ -93,6 +94,7 @@ class Api:
             partitions=partitions,
             appender=GroupAppender(PartitionLog(clients)),
             history=History(clients, partitions),
+            bots=BotReports(clients, partitions),
             transcripts=Transcripts(clients, partitions),
             records=ChatRecords(clients, partitions),
             canned=CannedReplies(clients, partitions),

@@ -6,6 +6,7 @@ text). They cost some 0.4 ms for a text not seen before, so the last few thousan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -14,6 +15,7 @@ from is_bot import Bots
 from msgspec import Struct
 
 from shared.contracts.rows import Device, DeviceKind
+from shared.contracts.streams import OTHER_BOTS
 
 REMEMBERED = 4096  # texts of at most MAX_LENGTH: a few MB; browsers of one website's visitors are some hundreds
 MAX_LENGTH = 512  # real ones are below 300 characters
@@ -23,10 +25,23 @@ _DESKTOP_SYSTEMS = {"Windows", "Mac OS X", "Linux", "Chrome OS", "Ubuntu", "Fedo
 
 
 class Agent(Struct, frozen=True):
-    """A user agent, classified."""
+    """A user agent, classified. `name`: what a crawler calls itself."""
 
     bot: bool
     device: Device
+    name: str = ""
+
+
+# "Googlebot" of "Mozilla/5.0 (compatible; Googlebot/2.1; …)"; else the first product, as in "curl/8.0".
+_CALLED = re.compile(r"\b[A-Za-z][\w-]*(?:bot|crawler|spider|slurp|preview|HeadlessChrome)\b|\bHeadlessChrome\b", re.I)
+_PRODUCT = re.compile(r"[A-Za-z][\w.-]*")
+MAX_NAME = 32
+
+
+def _called(text: str) -> str:
+    """The crawler's name; `other` if it has none of its own."""
+    match = _CALLED.search(text) or _PRODUCT.match(text)
+    return match[0][:MAX_NAME] if match and match[0] != "Mozilla" else OTHER_BOTS
 
 
 def _kind(text: str, system: str) -> DeviceKind:
@@ -47,7 +62,8 @@ def agent_classifier(never_bots: tuple[str, ...] = ()) -> Callable[[str], Agent]
         parsed = ua_parser.parse(text)
         browser = parsed.user_agent.family if parsed.user_agent else ""
         system = parsed.os.family if parsed.os else ""
-        return Agent(not spared and bots.is_bot(text), Device(browser[:64], system[:64], _kind(text, system)))
+        bot = not spared and bots.is_bot(text)
+        return Agent(bot, Device(browser[:64], system[:64], _kind(text, system)), _called(text) if bot else "")
 
     def classify(text: str) -> Agent:
         return known(text[:MAX_LENGTH])

@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from services.collector.agents import agent_classifier
+from services.collector.bots import BotCounts
 from services.collector.chat.desk import ChatDesk
 from services.collector.chat.feed import ChatFeed
 from services.collector.chat.listener import Sources
@@ -98,6 +99,7 @@ class Collector:
         self.intake = Intake(rules, self.appender, clock, self.outcomes, f"c_{secrets.token_hex(6)}")
         self.liveness = Liveness(self.intake, self.outcomes, settings.alive_s)
         self.departures = Departures(self.intake, self.outcomes)
+        self.bots = BotCounts(self.intake)
         self.scripts = Scripts(settings.static)
         self._trusted = settings.trusted
         self._total = min(settings.max_connections, descriptors())
@@ -140,7 +142,7 @@ class Collector:
 
     def tasks(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs for as long as the process lives."""
-        tasks = [self.server.sweep, self.liveness.run, self.departures.run, self.feed.run]
+        tasks = [self.server.sweep, self.liveness.run, self.departures.run, self.bots.run, self.feed.run]
         return [*tasks, self.countries.run] if self.settings.geoip_db else tasks
 
     async def start(self) -> None:
@@ -156,6 +158,7 @@ class Collector:
         self.polls.drain()
         await self.live.drain()
         await self.departures.flush(FLUSH_S)
+        await self.bots.tell()
         await self.appender.drain()
 
     async def close(self) -> None:

@@ -111,6 +111,7 @@ class Intake:
         self._clock = clock
         self._counts = counts
         self.collector = collector
+        self.on_bot: Callable[[str, str], None] = lambda _site, _name: None  # hears of each crawler: site, name
         self._last_ms = {"stored": -FRESH_MS, "unavailable": -FRESH_MS, "lagging": -FRESH_MS}
         self._last_ms["unremembered"] = -FRESH_MS
 
@@ -241,7 +242,9 @@ class Intake:
         site = self.site_for(batch.head.site, contact.origin)
         if isinstance(site, Refusal):
             return site
-        if self.is_bot(contact):
+        agent = self._rules.classify(contact.user_agent)
+        if agent.bot:
+            self.on_bot(site.site, agent.name)
             return Answered(outcomes.BOT)
         identity = await self.identify(batch.head, contact)
         if isinstance(identity, Refusal):

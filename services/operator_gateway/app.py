@@ -38,6 +38,7 @@ from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.edge_server import EdgeLimits, descriptors
 from shared.runtime.health import Health
 from shared.runtime.service import Listener, Service
+from shared.storage.bots import BotReports
 from shared.storage.canned import CannedReplies
 from shared.storage.chat_records import ChatRecords
 from shared.storage.clients import Clients
@@ -152,6 +153,7 @@ class Gateway:
             partitions=self.partitions,
             appender=self.appender,
             history=self.history,
+            bots=BotReports(self.clients, self.partitions),
             transcripts=self.transcripts,
             records=self.records,
             canned=CannedReplies(self.clients, self.partitions),

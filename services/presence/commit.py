@@ -14,14 +14,16 @@ from services.presence.domain.publish import publish
 from services.presence.domain.visits import MAX_VISITS, kept_ms
 from shared.contracts.chat import EraseVisitor, PresenceFacts, VisitorBack, VisitorGone
 from shared.contracts.sites import SiteSettings
-from shared.contracts.streams import LogEntry, RowChanged, RowGone, encode
+from shared.contracts.streams import MAX_BOT_NAMES, OTHER_BOTS, LogEntry, RowChanged, RowGone, encode
 from shared.domain.partitions import Partition
 from shared.domain.visitor import Visitor
+from shared.storage.bots import bot_writes
 from shared.storage.keys import stream
 from shared.storage.owner import Changes, Inputs
 from shared.storage.visitors import (
     NAVIGATION_SLACK_MS,
     PastVisit,
+    SiteDay,
     SiteNumbers,
     Who,
     collector_writes,
@@ -52,6 +54,17 @@ def whose_timer(member: bytes) -> Who:
     """The visitor of a timer; a site key has no colon in it."""
     site, _, visitor = member.decode().partition(":")
     return site, visitor
+
+
+def bounded(seen: Mapping[str, int], known: Collection[str]) -> dict[str, int]:
+    """`seen` by names of which there are, with those `known`, no more than MAX_BOT_NAMES and OTHER_BOTS."""
+    names = {*known, OTHER_BOTS}
+    counts: Counter[str] = Counter()
+    for name, count in sorted(seen.items(), key=lambda item: -item[1]):
+        kept = name if name in names or len(names) <= MAX_BOT_NAMES else OTHER_BOTS
+        names.add(kept)
+        counts[kept] += max(0, count)
+    return dict(counts)
 
 
 class Commit:
@@ -143,6 +156,11 @@ class Commit:
         facts = tuple(fact for who, fact in self._moved.items() if who in engaged)
         if facts:
             self._writes.append(xadd(stream("cmd", self._partition), encode(PresenceFacts(facts))))
+
+    def count_bots(self, seen: Mapping[SiteDay, Mapping[str, int]], known: Mapping[SiteDay, Collection[str]]) -> None:
+        """Add crawlers to the counts of their day, which has room for MAX_BOT_NAMES; the rest count as others."""
+        counts = {one: bounded(by_name, known.get(one, ())) for one, by_name in seen.items()}
+        self._writes += bot_writes(self._partition, counts)
 
     def remember(self, known: Mapping[str, int], collectors: Mapping[str, int]) -> None:
         """Add when collectors were last heard of, where that is news."""

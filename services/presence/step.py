@@ -16,11 +16,11 @@ from services.presence.domain.draft import Draft, Moment, ViewsNeeded
 from services.presence.domain.fold import VisitorEntry, fold
 from services.presence.domain.visits import settle
 from shared.contracts.sites import Site, SiteSettings
-from shared.contracts.streams import CollectorAlive, ForgetVisitor, TabEvents, decode_in
+from shared.contracts.streams import BotsSeen, CollectorAlive, ForgetVisitor, TabEvents, decode_in
 from shared.domain.partitions import Partition
 from shared.domain.visitor import Visitor
 from shared.storage.owner import BATCH, Changes, Inputs
-from shared.storage.visitors import Visitors, Who
+from shared.storage.visitors import DAY_MS, SiteDay, Visitors, Who
 
 COLLECTOR_MEMORY_MS = 3_600_000  # a collector not heard of for an hour holds no channel that matters
 MAX_COLLECTORS = 1_000  # remembered in a partition; the ones heard of longest ago are forgotten
@@ -45,6 +45,7 @@ class _Batch:
 
     entries: dict[Who, list[VisitorEntry]] = field(default_factory=dict)
     collectors: dict[str, int] = field(default_factory=dict)
+    bots: dict[SiteDay, Counter[str]] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
@@ -86,6 +87,7 @@ class PresenceStep:
         if commit.moved:
             commit.tell_chat_routing(await self._visitors.with_engagement(partition, commit.moved))
         commit.remember(loaded.collectors, collectors)
+        commit.count_bots(batch.bots, await self._visitors.bot_names(partition, tuple(batch.bots)))
         live = {site: numbers.live for site, numbers in loaded.sites.items()}
         return commit.changes(lambda: self._report(partition, batch.outcomes, live, len(inputs.entries)))
 
@@ -98,6 +100,11 @@ class PresenceStep:
         for entry in decoded:
             if isinstance(entry, CollectorAlive):
                 batch.collectors[entry.collector] = max(batch.collectors.get(entry.collector, 0), entry.at_ms)
+                continue
+            if isinstance(entry, BotsSeen):
+                if self._sites.site(entry.site) is not None:
+                    day = min(entry.at_ms, inputs.now_ms) // DAY_MS
+                    batch.bots.setdefault((entry.site, day), Counter()).update(entry.counts)
                 continue
             outcome = self._refused(entry)
             if outcome is None:

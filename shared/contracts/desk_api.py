@@ -127,6 +127,32 @@ class BanList(Struct, frozen=True):
 # --- the inbox of offline messages --------------------------------------------------------------------------------
 
 
+class BotQuery(Struct, frozen=True):
+    """The last so many days, today among them."""
+
+    days: Annotated[int, Meta(ge=1, le=90)] = 7
+
+
+class BotCount(Struct, frozen=True):
+    """A crawler by the name that it gives itself, and its requests."""
+
+    name: str
+    requests: int
+
+
+class BotDay(Struct, frozen=True):
+    """Crawlers of one day (UTC, `day` is 2026-01-31), the busiest first."""
+
+    day: str
+    bots: tuple[BotCount, ...]
+
+
+class BotReport(Struct, frozen=True):
+    """Crawlers are counted and not put on the list of visitors. The latest day first."""
+
+    days: tuple[BotDay, ...]
+
+
 class InboxQuery(Struct, frozen=True):
     """Which page, newest first. `done`: those that were dealt with instead of those that wait."""
 

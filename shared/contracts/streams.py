@@ -89,6 +89,18 @@ class CollectorAlive(Struct, frozen=True, tag="ca"):
     at_ms: int
 
 
+MAX_BOT_NAMES = 50  # of a site in an entry, and of a site and day altogether; the rest are counted as others
+OTHER_BOTS = "other"
+
+
+class BotsSeen(Struct, frozen=True, tag="bo"):
+    """Requests of crawlers on a site since the last such entry of this collector, by name."""
+
+    site: str
+    at_ms: int
+    counts: dict[str, int]
+
+
 class ForgetVisitor(Struct, frozen=True, tag="fg"):
     """Erase everything about the visitor."""
 
@@ -106,7 +118,7 @@ class VisitorNamed(Struct, frozen=True, tag="nm"):
     at_ms: int
 
 
-InEntry = VisitorNamed | TabEvents | TabAttached | TabDetached | CollectorAlive | ForgetVisitor
+InEntry = VisitorNamed | TabEvents | TabAttached | TabDetached | CollectorAlive | ForgetVisitor | BotsSeen
 
 # --- cmd:{T}: gateways and collectors ask chat-routing ------------------------------------------------------------
 

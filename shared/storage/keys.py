@@ -80,6 +80,11 @@ def site_day(partition: Partition, site: str, day: int) -> str:
     return f"d:{{{partition.tag}}}:{site}:{day}"
 
 
+def bots(partition: Partition, site: str, day: int) -> str:
+    """Hash: crawler -> requests on one day (UTC, days since the epoch). Presence."""
+    return f"b:{{{partition.tag}}}:{site}:{day}"
+
+
 def engagements(partition: Partition, site: str) -> str:
     """Hash: visitor -> packed engagement. Chat-routing."""
     return f"g:{{{partition.tag}}}:{site}"

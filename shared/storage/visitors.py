@@ -22,6 +22,7 @@ from shared.storage.writes import Write, delete, hdel, hincrby, hset, pexpire, p
 _encode_visit = msgspec.msgpack.Encoder().encode
 _decode_visit = msgspec.msgpack.Decoder(Visit).decode
 Who = tuple[str, str]  # site, visitor
+SiteDay = tuple[str, int]  # site, days since the epoch (UTC)
 DAY_MS = 86_400_000
 DAY_COUNTERS_MS = 400 * DAY_MS  # a year and a month: counts without persons, for reports
 # An anonymous visitor's events may be repeated this much later; then nothing is known any more.
@@ -91,6 +92,13 @@ class Visitors:
             one: {int(slot): unpack_view(value) for slot, value in pairs(answer)}
             for one, answer in zip(who, answers, strict=True)
         }
+
+    async def bot_names(self, partition: Partition, days: Sequence[SiteDay]) -> dict[SiteDay, set[str]]:
+        """Which crawlers have a count on these days already. Raises Unavailable."""
+        if not days:
+            return {}
+        found = await self._clients.pipeline([("HKEYS", keys.bots(partition, *one)) for one in days])
+        return {one: {name.decode() for name in names} for one, names in zip(days, found, strict=True)}
 
     async def with_engagement(self, partition: Partition, who: Sequence[Who]) -> set[Who]:
         """Those of `who` whose row has an engagement part, which chat-routing writes. Raises Unavailable."""

@@ -69,6 +69,7 @@ MATRIX: dict[tuple[str, str], Expected] = {
     ("GET", "/sites/{site}/bans"): Expected(SUPERVISORS),
     ("POST", "/sites/{site}/bans"): Expected(SUPERVISORS, BAN),
     ("DELETE", "/sites/{site}/bans/{visitor}"): Expected(SUPERVISORS),
+    ("GET", "/sites/{site}/bots"): Expected(MEMBERS),
     ("GET", "/sites/{site}/inbox"): Expected(MEMBERS),
     ("PATCH", "/sites/{site}/inbox/{message}"): Expected(MEMBERS, {"done": True}),
     ("GET", "/sites/{site}/chats"): Expected(MEMBERS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.operator_gateway.api import chats, desk
+from services.operator_gateway.api import bots, chats, desk
 from services.operator_gateway.api.routing import OnSite, Route
 from shared.contracts import desk_api as d
 
@@ -38,6 +38,9 @@ CHAT_ROUTES: tuple[Route, ...] = (
           query=d.InboxQuery, answer=d.InboxPage),
     Route("PATCH", f"{_SITE}/inbox/{{message}}", OnSite("operator"), desk.finish_message, "An offline message is done",
           "inbox", body=d.InboxPatch, status=204),
+
+    Route("GET", f"{_SITE}/bots", OnSite("operator"), bots.list_bots, "Crawlers", "bots", query=d.BotQuery,
+          answer=d.BotReport),
 
     Route("GET", f"{_SITE}/chats", OnSite("operator"), chats.search_chats, "Search chats", "chats", query=d.ChatQuery,
           answer=d.ChatPage),

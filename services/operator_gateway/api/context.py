@@ -14,6 +14,7 @@ from shared.contracts.control import MAX_BODY_BYTES, Attribution
 from shared.contracts.streams import CmdEntry, ForgetVisitor, encode
 from shared.domain.partitions import Partitions
 from shared.runtime.clock import Clock
+from shared.storage.bots import BotReports
 from shared.storage.canned import CannedReplies
 from shared.storage.chat_records import ChatRecords
 from shared.storage.directory import Directory
@@ -56,6 +57,7 @@ class ApiContext:
     partitions: Partitions
     appender: GroupAppender
     history: History
+    bots: BotReports
     transcripts: Transcripts
     records: ChatRecords
     canned: CannedReplies
