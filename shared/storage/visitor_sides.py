@@ -6,6 +6,7 @@ reads one consistent moment (:meth:`VisitorSides.of`) and puts later outcomes on
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -30,6 +31,7 @@ from shared.storage.writes import Write, hdel, hset, pexpire, xadd
 OVER_MS: Final = 3_600_000
 ONGOING_MS: Final = 7 * 24 * 3_600_000
 INBOX_LENGTH: Final = 10_000  # messages of a site; older ones fall out
+GROUP_SIZE = 200  # sides in one read: about 1 ms of Redis
 STATUS, PLACE = "status", "place"
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -57,23 +59,45 @@ class VisitorSides:
     def __init__(self, clients: Clients, partitions: Partitions) -> None:
         self._clients = clients
         self._partitions = partitions
+        self._waiting: dict[Partition, list[tuple[str, str, asyncio.Future[Side]]]] = {}
+        self._readers: dict[Partition, asyncio.Task[None]] = {}
 
     async def of(self, site: str, visitor: str) -> Side:
-        """The visitor's side now."""
+        """The visitor's side now. Whoever asks while a read is under way shares the next one: after an outage all
+        visitors say hello at once."""
         partition = self._partitions.of(site)
-        names = [
-            keys.stream("chat", partition),
-            keys.visitor_side(partition, site, visitor),
-            keys.invitations(partition),
-        ]
-        top, status, place, invite = await self._clients.script("visitor_side", names, [_field(site, visitor)])
-        return Side(
-            top.decode(),
-            _decode_status(status) if status else None,
-            _decode_place(place) if place else None,
-            _decode_invite(invite) if invite else None,
-            status + b"\0" + place + b"\0" + invite,
-        )
+        side: asyncio.Future[Side] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(partition, []).append((site, visitor, side))
+        if partition not in self._readers:
+            self._readers[partition] = asyncio.create_task(self._read(partition))
+        return await side
+
+    async def _read(self, partition: Partition) -> None:
+        try:
+            while waiting := self._waiting.pop(partition, None):
+                for start in range(0, len(waiting), GROUP_SIZE):
+                    group = [one for one in waiting[start : start + GROUP_SIZE] if not one[2].done()]
+                    if group:
+                        await self._read_group(partition, group)
+        finally:
+            del self._readers[partition]
+
+    async def _read_group(self, partition: Partition, group: list[tuple[str, str, asyncio.Future[Side]]]) -> None:
+        names = [keys.stream("chat", partition), keys.invitations(partition)]
+        names += [keys.visitor_side(partition, site, visitor) for site, visitor, _ in group]
+        try:
+            found = await self._clients.script("visitor_side", names, [_field(s, v) for s, v, _ in group])
+            top, sides = found[0].decode(), zip(found[1::3], found[2::3], found[3::3], strict=True)
+            answers: list[Side | Exception] = [_side(top, *one) for one in sides]
+        except Exception as fault:
+            answers = [fault] * len(group)
+        for (_, _, side), answer in zip(group, answers, strict=True):
+            if side.done():  # nobody waits any more
+                continue
+            if isinstance(answer, Exception):
+                side.set_exception(answer)
+            else:
+                side.set_result(answer)
 
     async def invitations(self, partition: Partition) -> list[InviteMade]:
         """All invitations of the partition that wait for an answer: at most one for each slot of an operator."""
@@ -84,6 +108,18 @@ class VisitorSides:
         """The site's operators as last told; who is not among them is offline."""
         stored = await self._clients.call("HGETALL", keys.operators(self._partitions.of(site), site))
         return [decode_stored_operator_told(packed) for _, packed in pairs(stored)]
+
+
+def _side(top: str, status: bytes, place: bytes, invite: bytes) -> Side:
+    if not status and not invite:
+        return Side(top)
+    return Side(
+        top,
+        _decode_status(status) if status else None,
+        _decode_place(place) if place else None,
+        _decode_invite(invite) if invite else None,
+        status + b"\0" + place + b"\0" + invite,
+    )
 
 
 def told_writes(partition: Partition, outcomes: Iterable[Struct], retention_ms: Callable[[str], int]) -> list[Write]:

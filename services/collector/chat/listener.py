@@ -77,8 +77,13 @@ class Listener:
 
     def begin(self) -> None:
         """Tell the state, what was missed, and from then on everything."""
-        if self._joining is None and not self._closed:
-            self._joining = asyncio.create_task(self._join(self._opened))
+        side, self._opened = self._opened, None
+        if side is None or self._closed:
+            return
+        if side.status is None and side.invite is None and not self._stale:
+            self._go_on(side)  # nothing to tell: the usual visitor, who just navigates
+        else:
+            self._joining = asyncio.create_task(self._join(side))
 
     async def close(self) -> None:
         """Hear no more."""
@@ -131,6 +136,10 @@ class Listener:
             if not self._stale:
                 break
             side = None
+        self._go_on(side)
+
+    def _go_on(self, side: Side) -> None:
+        """The state was told: what was held back comes now, and everything else as it happens."""
         held, self._held = self._held or [], None
         top = entry_order(side.top)
         for at, outcome in held:

@@ -227,7 +227,9 @@ class Channel:
         if isinstance(identity, Refusal):
             self._ending = FINAL.get(identity.code)
             return self._error(hello.id, identity)
-        refused, side = await asyncio.gather(self._attach(hello, identity), self._join(hello, identity))
+        attaching = asyncio.create_task(self._attach(hello, identity))
+        side = await self._join(hello, identity)
+        refused = await attaching
         if refused is not None or isinstance(side, Refusal):
             await self._talk.close()
             return self._error(hello.id, refused or side)  # type: ignore[arg-type]  # one of them is a refusal
