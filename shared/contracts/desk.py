@@ -171,11 +171,12 @@ class Desk(Struct, frozen=True):
     """The operator's open chats on the sites named: after every connect, and whenever events may have been missed.
 
     A chat of one of these `sites` that is not listed is over; those that are shown are resumed with `chat:open` and
-    `after`. The offers that wait follow one by one.
+    `after`. The offers that wait follow one by one. `unread`: by site, the offline messages that wait, if any do.
     """
 
     sites: tuple[str, ...]
     chats: tuple[DeskChat, ...]
+    unread: dict[str, int]
     server_time: int
 
 

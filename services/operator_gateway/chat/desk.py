@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine
+from itertools import islice
 from typing import Any, Protocol
 
 import structlog
@@ -36,6 +37,7 @@ from shared.storage.faults import Unavailable
 log = structlog.get_logger()
 
 RETRY_S = 1.0
+MAX_COUNTS = 20  # told one by one on connecting; a long-polling client takes 64 packets at once, `desk` has all of them
 GATHER_S = 0.1  # many messages that come into an inbox at once are told as one change
 
 
@@ -191,12 +193,13 @@ class OperatorDesk:
             for (site, visitor), line in mine.items()
             if line.chat
         )
-        connection.emit(Outgoing("desk", Desk(sites, chats, self._clock.now_ms())))
+        waiting = {site: unread[site] for site in sites if unread[site]}
+        connection.emit(Outgoing("desk", Desk(sites, chats, waiting, self._clock.now_ms())))
         for line in mine.values():
             if line.offer is not None and line.offer.offer not in gone:
                 self._offer(connection, line.offer)
-        for site in sites:
-            connection.emit(Outgoing("inbox:changed", InboxCount(site, unread[site])))
+        for site, count in islice(waiting.items(), MAX_COUNTS):
+            connection.emit(Outgoing("inbox:changed", InboxCount(site, count)))
 
     # --- inboxes ---
 
