@@ -33,6 +33,19 @@ SortBy = Literal[
     "wait_time",
     "page",
     "pages",
+    # The same by other names that a client may know: of the columns, or of the row's fields.
+    "history",
+    "number",
+    "visits",
+    "total_time",
+    "requested_at",
+    "engaged_at",
+    "activity",
+    "operators",
+    "current_page",
+    "device",
+    "referrer",
+    "lang",
 ]
 ResetReason = Literal["epoch", "forbidden", "site_gone"]
 CountryFilter = Annotated[str, Meta(max_length=2, pattern=r"^([A-Z]{2})?$(?!\n)")]  # empty: unknown
@@ -49,7 +62,11 @@ class Auth(Struct, frozen=True):
 
 
 class Sort(Struct, frozen=True, forbid_unknown_fields=True):
-    """One column and a direction; visitors that are equal in it stand in the order of their numbers."""
+    """One column and a direction; visitors that are equal in it stand in the order of their numbers.
+
+    `history` is `returning`, `operators` is `operator`, `current_page` is `page`; `total_time` is the length of the
+    visit, so the reverse of `visit_started_at`.
+    """
 
     by: SortBy = "visit_started_at"
     dir: Literal["asc", "desc"] = "asc"

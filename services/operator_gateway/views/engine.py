@@ -15,7 +15,7 @@ import msgspec
 
 from services.operator_gateway.views.filters import normalized, without_status
 from services.operator_gateway.views.index import SortedIndex, StatusCounts
-from services.operator_gateway.views.ordering import PositionKey
+from services.operator_gateway.views.ordering import PositionKey, normalized_sort
 from services.operator_gateway.views.replica import SiteReplica
 from services.operator_gateway.views.shedding import COUNTERS_EVERY_S, Rounds, Shedding
 from services.operator_gateway.views.visitors import SiteFacts, Visitor
@@ -40,7 +40,7 @@ class ViewSpec(msgspec.Struct, frozen=True):
 
 def spec_of(request: ViewOpen) -> ViewSpec:
     """The wish of a client in the form in which equal wishes are equal."""
-    return ViewSpec(request.sort, normalized(request.filter), request.offset, request.limit)
+    return ViewSpec(normalized_sort(request.sort), normalized(request.filter), request.offset, request.limit)
 
 
 class Group:

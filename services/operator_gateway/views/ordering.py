@@ -96,6 +96,11 @@ def _operators(visitor: Visitor, _facts: SiteFacts) -> str:
     return natural_key(", ".join(operator.name for operator in part.operators))
 
 
+def _device(visitor: Visitor, _facts: SiteFacts) -> str:
+    device = visitor.presence.device
+    return natural_key(f"{device.kind} {device.browser} {device.os}")
+
+
 _COLUMNS: dict[SortBy, Callable[[Visitor, SiteFacts], ColumnKey]] = {
     "returning": lambda visitor, _: int(visitor.presence.returning),
     "nickname": lambda visitor, _: natural_key(visitor.nickname),
@@ -108,7 +113,23 @@ _COLUMNS: dict[SortBy, Callable[[Visitor, SiteFacts], ColumnKey]] = {
     "wait_time": _wait_time,
     "page": lambda visitor, _: natural_key(visitor.presence.page.title or visitor.presence.page.url),
     "pages": lambda visitor, _: visitor.presence.pages,
+    "number": lambda visitor, _: visitor.presence.number,
+    "visits": lambda visitor, _: visitor.presence.visits,
+    "total_time": lambda visitor, _: -visitor.presence.visit_started_at,
+    "requested_at": lambda visitor, _: visitor.engagement.requested_at if visitor.engagement else 0,
+    "engaged_at": lambda visitor, _: visitor.engagement.engaged_at if visitor.engagement else 0,
+    "activity": lambda visitor, _: visitor.presence.activity,
+    "device": _device,
+    "referrer": lambda visitor, _: natural_key(visitor.presence.referrer),
+    "lang": lambda visitor, _: natural_key(visitor.presence.lang),
 }
+# Other names for the same column: equal wishes share an index, so they are put into one form first.
+ALIASES: dict[SortBy, SortBy] = {"history": "returning", "operators": "operator", "current_page": "page"}
+
+
+def normalized_sort(sort: Sort) -> Sort:
+    """The same order by the column's own name."""
+    return Sort(ALIASES.get(sort.by, sort.by), sort.dir)
 
 
 def position_key(sort: Sort, facts: SiteFacts) -> Callable[[Visitor], PositionKey]:

@@ -19,7 +19,7 @@ from services.operator_gateway.views.shedding import Shedding
 from services.operator_gateway.views.visitors import SiteFacts
 from services.operator_gateway.views.window import Window, checksum, difference
 from shared.contracts.operators import Filter, Sort, SortBy
-from shared.contracts.rows import STATUSES, EngagementRow, OperatorRef, Page, PresenceRow
+from shared.contracts.rows import STATUSES, Device, EngagementRow, OperatorRef, Page, PresenceRow
 from shared.contracts.sites import Condition, SkillRule
 from shared.contracts.streams import Part, RowChanged, RowGone
 from tests.unit.gateway_views.rows import SITE, Client, as_wire, delta_of, engagement, full, presence, visitor_id
@@ -27,7 +27,8 @@ from tests.unit.gateway_views.rows import SITE, Client, as_wire, delta_of, engag
 RULES = (SkillRule("r1", "billing", (Condition("address", "a.test/2*"),)),)
 FACTS = SiteFacts("general", {"general": "General", "sales": "Sales", "billing": "accounts"}, RULES)
 NAMES = ["", "ada", "Ada 9", "ada 10", "Bob", "x007", "x8"]
-SORTS: list[SortBy] = ["returning", "nickname", "country", "skill", "status", "operator", "visit_started_at",
+SORTS: list[SortBy] = ["number", "visits", "total_time", "requested_at", "engaged_at", "activity", "device", "referrer",
+                       "lang", "returning", "nickname", "country", "skill", "status", "operator", "visit_started_at",
                        "chat_time", "wait_time", "page", "pages"]  # fmt: skip
 numbers = st.integers(1, 14)
 presences: st.SearchStrategy[dict[str, Any]] = st.builds(
@@ -36,6 +37,11 @@ presences: st.SearchStrategy[dict[str, Any]] = st.builds(
     nickname=st.just("Visitor 9") | st.sampled_from(["Visitor 9", "Visitor 10", "visitor 2", "Zoë", "zoe 3"]),
     country=st.just("DE") | st.sampled_from(["", "DE", "AT", "GB"]),
     returning=st.booleans(),
+    visits=st.integers(1, 3),
+    activity=st.just("active") | st.sampled_from(["idle", "away"]),
+    referrer=st.just("") | st.sampled_from(["https://b.test/10", "https://B.test/9"]),
+    lang=st.just("") | st.sampled_from(["de", "en-GB"]),
+    device=st.sampled_from([Device(), Device(), Device("Firefox", "Linux", "desktop"), Device("firefox 9", "x")]),
     pages=st.integers(1, 3),
     page=st.sampled_from([Page("https://a.test/1", ""), Page("https://a.test/2", "Cart"), Page("x://10", "cart")]),
     visit_started_at=st.integers(1, 5),
@@ -115,6 +121,12 @@ class Oracle:
                 return natural(", ".join(operator.name for operator in row["operators"]))
             case "page":
                 return natural(row["page"].title or row["page"].url)
+            case "total_time":
+                return -row["visit_started_at"]
+            case "device":
+                return natural(f"{row['device'].kind} {row['device'].browser} {row['device'].os}")
+            case "referrer" | "lang":
+                return natural(row[by])
             case "chat_time":
                 talking = row["status"] in ("chatting", "conference", "forwarded") and not row["ended_at"]
                 return self.time(row["engaged_at"], row["ended_at"], talking)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+from typing import get_args
 
+import msgspec
 import pytest
 
 from services.operator_gateway.views.countries import COUNTRY_NAMES, country_name
+from services.operator_gateway.views.engine import spec_of
 from services.operator_gateway.views.filters import normalized
-from services.operator_gateway.views.ordering import natural_key
-from shared.contracts.operators import Filter
+from services.operator_gateway.views.ordering import natural_key, position_key
+from services.operator_gateway.views.visitors import SiteFacts, Visitor
+from shared.contracts.operators import Filter, Sort, SortBy, ViewOpen
+from tests.unit.gateway_views.rows import presence, visitor_id
 
 
 @pytest.mark.parametrize(
@@ -45,3 +50,23 @@ def test_equal_wishes_are_one() -> None:
     other = Filter(status=("navigating", "invited"), country=("AT", "DE"), text="cart")
     assert normalized(one) == normalized(other)
     assert normalized(Filter(text="   ")) == Filter()
+
+
+def test_every_name_that_may_be_sorted_by_is_an_order() -> None:
+    for by in get_args(SortBy):
+        spec = spec_of(ViewOpen("list", "s_00000001", Sort(by)))
+        key = position_key(spec.sort, SiteFacts())(Visitor(visitor_id(1), presence(1), None))
+        assert key[1:] == (1, visitor_id(1))
+
+
+def test_other_names_of_a_column_share_its_index() -> None:
+    pairs: list[tuple[SortBy, SortBy]] = [("history", "returning"), ("operators", "operator"), ("current_page", "page")]
+    for other, own in pairs:
+        assert spec_of(ViewOpen("list", "s_00000001", Sort(other))) == spec_of(
+            ViewOpen("list", "s_00000001", Sort(own))
+        )
+
+
+def test_an_unknown_column_is_an_error() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"view": "list", "site": "s_00000001", "sort": {"by": "shoe_size"}}, ViewOpen)
