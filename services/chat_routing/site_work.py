@@ -36,14 +36,16 @@ from services.chat_routing.domain.floor import (
     agent_missing,
     elapse,
     erase,
+    invite_by_trigger,
     look_again,
     perform,
 )
 from services.chat_routing.domain.operators import OperatorPresence
-from services.chat_routing.domain.turn import VisitorFacts, offer_made
+from services.chat_routing.domain.turn import Refusal, VisitorFacts, offer_made
 from services.chat_routing.kept import Engaged, KeptSite
 from services.chat_routing.records import record_writes
 from services.chat_routing.timers import engagement_timer
+from services.chat_routing.trigger_work import TriggerInputs, TriggerWork, free_slots
 from shared.contracts.chat import (
     ChatCommand,
     ChatOutcome,
@@ -59,7 +61,7 @@ from shared.contracts.chat import (
 )
 from shared.contracts.chat_records import DoneMessage
 from shared.contracts.rows import EngagementRow, PresenceRow
-from shared.contracts.sites import Membership, Operator, Site
+from shared.contracts.sites import Membership, Operator, Site, Trigger
 from shared.contracts.streams import CloseMessage, RowChanged, RowGone
 from shared.domain.partitions import Partition
 from shared.domain.skills import facts_of, resolve
@@ -113,6 +115,7 @@ class Loaded:
     site: Site
     stored: StoredSite
     known: KeptSite
+    triggers: TriggerInputs = field(default_factory=TriggerInputs)
 
 
 @dataclass(slots=True)
@@ -165,6 +168,8 @@ class SiteWork:
         else:
             self._floor = self._opened(loaded.known.operators)
             self._close_accounts()
+        self._triggers = TriggerWork(partition, site, stored.visitors, loaded.triggers)
+        self._free = free_slots(self._floor.agents)
 
     def _opened(self, operators: Mapping[str, OperatorPresence]) -> Floor:
         held: dict[str, set[str]] = defaultdict(set)
@@ -236,6 +241,22 @@ class SiteWork:
             self._see(fact.visitor)
             self._take(perform(self._floor, fact.visitor, fact, self._moment))
 
+    def consider(self, visitor: str) -> None:
+        """The visitor came or went on, or time has passed: a trigger may fit."""
+        self._triggers.consider(visitor, self._moment.now_ms, self._invite)
+
+    def consider_waiting(self) -> None:
+        """An operator is free: for some visitors a trigger was only waiting for that."""
+        self._triggers.consider_waiting(self._moment.now_ms, self._invite)
+        self._free = free_slots(self._floor.agents)
+
+    def _invite(self, visitor: str, trigger: Trigger) -> Result | Refusal:
+        self._see(visitor)
+        result = invite_by_trigger(self._floor, visitor, trigger, self._moment)
+        if not isinstance(result, Refusal):
+            self._take(result)
+        return result
+
     def elapse(self, visitor: str) -> None:
         """Deadlines of this visitor's engagement."""
         self._see(visitor)
@@ -276,6 +297,7 @@ class SiteWork:
         fresh = [chat for chat in self._lines if address_of(chat) == (self._site.site, visitor)]
         present = [known.chat] if known is not None and known.chat else []
         self._erased[visitor] = sorted({*chats, *fresh, *present})
+        self._triggers.forget(visitor)
 
     def close_message(self, closed: CloseMessage) -> None:
         """An operator has dealt with a message of the inbox. Told again even if it was done before."""
@@ -286,6 +308,7 @@ class SiteWork:
     def look_again(self) -> None:
         """The directory says something else than before: share out the waiting anew."""
         self._take(look_again(self._floor, self._moment))
+        self._triggers.look_at_waiting(self._moment.now_ms)
 
     def _see(self, visitor: str, choice: str = "") -> None:
         facts = self._facts(self._rows.get(visitor), choice)
@@ -329,6 +352,9 @@ class SiteWork:
             done.writes += add_lines(self._partition, chat, lines, self._site.settings.retention_ms)
         done.writes += record_writes(self._partition, self._site, self._stored, after, sorted(changed))
         done.writes += self._inbox
+        self._triggers.note_free(self._free, self._floor.agents, self._moment.now_ms)
+        done.writes += self._triggers.writes()
+        done.timers.update(self._triggers.timers)
         self._finish_history(done, sorted(changed))
         if self._floor.pickups != self._pickups:
             done.writes += put_pickups(self._partition, self._site.site, _encode(self._floor.pickups))

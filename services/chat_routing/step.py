@@ -15,7 +15,8 @@ from services.chat_routing.kept import Kept, KeptSite
 from services.chat_routing.metrics import Metrics
 from services.chat_routing.roster import Known, Roster, unpack_operator
 from services.chat_routing.site_work import Loaded, Sites, SiteWork, refused, unpack_engagement, unpack_pickups
-from services.chat_routing.timers import Due
+from services.chat_routing.timers import Due, Who
+from services.chat_routing.trigger_work import TriggerInputs
 from shared.contracts.chat import ChatOutcome, Command, EraseVisitor, PresenceFacts
 from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import (
@@ -82,14 +83,19 @@ class ChatStep:
         }
         signs = await self._store.gateway_signs(partition, gateways | set(due.gateways))
         wanted = _wanted(entries, due, through)
+        waiting = {site: await self._store.trigger_waiting(partition, site) for site in due.waiting}
+        for key, visitors in waiting.items():
+            wanted.setdefault(key, set()).update(visitors)
         if any(self._sites.site(site) is None for site in wanted):
             await self._sites.catch_up()  # a gateway may know a new site a moment before us
         kept = self._kept.of(partition, await self._store.mark(partition))
         stored = await self._store.sites(partition, wanted, kept)
         known = {key: kept[key] if key in kept else _unpacked(values) for key, values in stored.items()}
         operators = {(key, name): one for key, site in known.items() for name, one in site.operators.items()}
+        looked_at = {*due.triggers, *_seen(entries), *((key, one) for key, ones in waiting.items() for one in ones)}
+        histories = await self._store.trigger_histories(partition, looked_at)
         loaded = [
-            Loaded(site, stored[key], known[key])
+            Loaded(site, stored[key], known[key], _trigger_inputs(key, histories, waiting))
             for key in stored
             if (site := self._sites.site(key)) is not None and not site.disabled
         ]
@@ -111,6 +117,16 @@ def _unpacked(stored: StoredSite) -> KeptSite:
     )
 
 
+def _seen(entries: Iterable[CmdEntry]) -> set[Who]:
+    """Visitors (site, visitor) whom triggers may fit."""
+    return {who for entry in entries if isinstance(entry, PresenceFacts) for who in entry.seen}
+
+
+def _trigger_inputs(site: str, histories: dict[Who, bytes], waiting: dict[str, list[str]]) -> TriggerInputs:
+    mine = {visitor: packed for (where, visitor), packed in histories.items() if where == site}
+    return TriggerInputs(mine, tuple(waiting.get(site, ())))
+
+
 def _wanted(entries: Iterable[CmdEntry], due: Due, through: dict[str, list[OperatorKey]]) -> dict[str, set[str]]:
     """The sites that a batch touches, with the visitors of each."""
     wanted: dict[str, set[str]] = {}
@@ -120,9 +136,11 @@ def _wanted(entries: Iterable[CmdEntry], due: Due, through: dict[str, list[Opera
         elif isinstance(entry, PresenceFacts):
             for fact in entry.facts:
                 wanted.setdefault(fact.site, set()).add(fact.visitor)
+            for site, visitor in entry.seen:
+                wanted.setdefault(site, set()).add(visitor)
         elif not isinstance(entry, GatewayAlive):
             wanted.setdefault(entry.site, set())
-    for site, visitor in due.engagements:
+    for site, visitor in (*due.engagements, *due.triggers):
         wanted.setdefault(site, set()).add(visitor)
     for site, _ in (*due.operators, *due.missing, *(key for keys in through.values() for key in keys)):
         wanted.setdefault(site, set())
@@ -191,6 +209,9 @@ class _Batch:
             for fact in entry.facts:
                 if fact.site in self._works:
                     self._works[fact.site].presence(fact)
+            for site, visitor in entry.seen:
+                if site in self._works:
+                    self._works[site].consider(visitor)
         elif isinstance(entry, EraseVisitor | CloseMessage | LookAgain):
             if entry.site in self._works:
                 self._take_about_site(self._works[entry.site], entry)
@@ -215,6 +236,12 @@ class _Batch:
         for site, visitor in due.engagements:
             if site in self._works:
                 self._works[site].elapse(visitor)
+        for site, visitor in due.triggers:
+            if site in self._works:
+                self._works[site].consider(visitor)
+        for site in due.waiting:
+            if site in self._works:
+                self._works[site].consider_waiting()
 
     def changes(self) -> tuple[Changes, dict[str, KeptSite]]:
         """All that the batch came to, and its sites as they are once it is durable."""

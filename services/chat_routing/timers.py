@@ -1,7 +1,8 @@
 """Members of the partition's timer set: what each one is about.
 
 `o` an operator (end of the grace, or to be forgotten), `m` an operator without connection (tell the visitors), `g` a
-gateway (is it alive?), `e` a visitor's engagement.
+gateway (is it alive?), `e` a visitor's engagement, `t` a visitor whom a trigger may fit by now, `w` a site where an
+operator has become free and triggers may have been waiting for that.
 """
 
 from __future__ import annotations
@@ -32,6 +33,16 @@ def engagement_timer(key: Who) -> bytes:
     return f"e {key[0]} {key[1]}".encode()
 
 
+def trigger_timer(key: Who) -> bytes:
+    """Look at this visitor again for triggers."""
+    return f"t {key[0]} {key[1]}".encode()
+
+
+def waiting_timer(site: str) -> bytes:
+    """Look at the visitors of this site for whom nobody was free."""
+    return f"w {site}".encode()
+
+
 @dataclass(slots=True)
 class Due:
     """Timers whose time has come, by kind."""
@@ -40,6 +51,8 @@ class Due:
     missing: list[Who] = field(default_factory=list)
     gateways: list[str] = field(default_factory=list)
     engagements: list[Who] = field(default_factory=list)
+    triggers: list[Who] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, members: Iterable[bytes]) -> Due:
@@ -57,4 +70,8 @@ class Due:
                     due.gateways.append(name)
                 case "e":
                     due.engagements.append((site, who))
+                case "t":
+                    due.triggers.append((site, who))
+                case "w":
+                    due.waiting.append(name)
         return due

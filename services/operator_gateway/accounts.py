@@ -8,16 +8,17 @@ from __future__ import annotations
 import ipaddress
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from shared.contracts.sites import ROLE_RANK, Membership, Operator, Role, Site, Skill, SkillRule
+from shared.contracts.sites import ROLE_RANK, Membership, Operator, Role, Site, Skill, SkillRule, Trigger
 
 MAX_SKILLS = 200
 MAX_RULES = 200
+MAX_TRIGGERS = 50
 MAX_MEMBERSHIPS = 500
 MAX_ORIGINS = 50
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
@@ -141,6 +142,8 @@ def remove_skill(site: Site, skill: str, operators: Iterable[Operator]) -> Site 
         return Rejected("skill_in_use", "it is the site's default skill")
     if any(rule.skill == skill for rule in site.rules):
         return Rejected("skill_in_use", "a rule of the site gives it")
+    if any(trigger.skill == skill for trigger in site.triggers):
+        return Rejected("skill_in_use", "a trigger of the site invites for it")
     for operator in operators:
         member = operator.membership(site.site)
         if member and skill in (member.primary_skill, *member.secondary_skills):
@@ -162,6 +165,44 @@ def set_rules(site: Site, rules: tuple[SkillRule, ...]) -> Site | Rejected:
     if len(rules) > MAX_RULES:
         return Rejected("too_many", f"a site has at most {MAX_RULES} rules")
     return replace(site, rules=rules)
+
+
+def add_trigger(site: Site, trigger: Trigger) -> Site | Rejected:
+    """The site with one trigger more."""
+    if any(one.trigger == trigger.trigger for one in site.triggers):
+        return Rejected("trigger_taken", "the site has a trigger with this id", "/trigger")
+    if len(site.triggers) >= MAX_TRIGGERS:
+        return Rejected("too_many", f"a site has at most {MAX_TRIGGERS} triggers")
+    return _sensible(site, trigger) or replace(site, triggers=(*site.triggers, trigger))
+
+
+def change_trigger(site: Site, trigger: str, change: Callable[[Trigger], Trigger]) -> Site | Rejected:
+    """The site with this trigger changed, in its place."""
+    index = next((at for at, one in enumerate(site.triggers) if one.trigger == trigger), None)
+    if index is None:
+        return Rejected("not_found", "the site has no such trigger")
+    new = change(site.triggers[index])
+    changed = (*site.triggers[:index], new, *site.triggers[index + 1 :])
+    return _sensible(site, new) or replace(site, triggers=changed)
+
+
+def remove_trigger(site: Site, trigger: str) -> Site | Rejected:
+    """The site without the trigger."""
+    left = tuple(one for one in site.triggers if one.trigger != trigger)
+    if len(left) == len(site.triggers):
+        return Rejected("not_found", "the site has no such trigger")
+    return replace(site, triggers=left)
+
+
+def _sensible(site: Site, trigger: Trigger) -> Rejected | None:
+    if trigger.skill and not any(skill.skill == trigger.skill for skill in site.skills):
+        return Rejected("unknown_skill", "the site has no such skill", "/skill")
+    for index, condition in enumerate(trigger.conditions):
+        if condition.subject == "attribute" and not condition.attribute:
+            return Rejected("no_attribute", "name the attribute", f"/conditions/{index}/attribute")
+        if condition.subject == "choice":
+            return Rejected("no_choice", "a trigger has no form to choose in", f"/conditions/{index}/subject")
+    return None
 
 
 def remove_rule(site: Site, rule: str) -> Site | Rejected:

@@ -7,13 +7,14 @@ A visitor's state has one home: the site's hash of live visitors or, after leavi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from services.presence.domain.draft import Draft
 from services.presence.domain.publish import publish
+from services.presence.domain.triggers import worth_telling
 from services.presence.domain.visits import MAX_VISITS, kept_ms
 from shared.contracts.chat import EraseVisitor, PresenceFacts, VisitorBack, VisitorGone
-from shared.contracts.sites import SiteSettings
+from shared.contracts.sites import SiteSettings, Trigger
 from shared.contracts.streams import MAX_BOT_NAMES, OTHER_BOTS, LogEntry, RowChanged, RowGone, encode
 from shared.domain.partitions import Partition
 from shared.domain.visitor import Visitor
@@ -81,11 +82,16 @@ class Commit:
         self._writes: list[Write] = []
         self._timers: dict[bytes, int | None] = dict.fromkeys(inputs.due)
         self._moved: dict[Who, VisitorGone | VisitorBack] = {}
+        self._seen: list[Who] = []
 
-    def put(self, who: Who, before: Visitor, draft: Draft, settings: SiteSettings) -> None:
-        """Add what becomes of one visitor."""
+    def put(
+        self, who: Who, before: Visitor, draft: Draft, settings: SiteSettings, triggers: Iterable[Trigger] = ()
+    ) -> None:
+        """Add what becomes of one visitor. `triggers`: the site's, which may want to hear of it."""
         draft = self._published(who, before, draft)
         after = draft.visitor
+        if triggers and after != before and worth_telling(triggers, before, after):
+            self._seen.append(who)
         if draft.forgotten >= 0:
             self._writes += erasure(self._partition, who, draft.forgotten, MAX_VISITS)
             self._writes.append(xadd(stream("cmd", self._partition), encode(EraseVisitor(*who))))
@@ -152,10 +158,11 @@ class Commit:
         return list(self._moved)
 
     def tell_chat_routing(self, engaged: Collection[Who]) -> None:
-        """Add, for these visitors, that they left or came back. Only for them: nobody reads of the others."""
+        """Add, for these visitors, that they left or came back, and who is to be looked at for triggers."""
         facts = tuple(fact for who, fact in self._moved.items() if who in engaged)
-        if facts:
-            self._writes.append(xadd(stream("cmd", self._partition), encode(PresenceFacts(facts))))
+        if facts or self._seen:
+            told = PresenceFacts(facts, tuple(self._seen))
+            self._writes.append(xadd(stream("cmd", self._partition), encode(told)))
 
     def count_bots(self, seen: Mapping[SiteDay, Mapping[str, int]], known: Mapping[SiteDay, Collection[str]]) -> None:
         """Add crawlers to the counts of their day, which has room for MAX_BOT_NAMES; the rest count as others."""

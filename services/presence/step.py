@@ -15,7 +15,7 @@ from services.presence.commit import NOBODY, Commit, whose_timer
 from services.presence.domain.draft import Draft, Moment, ViewsNeeded
 from services.presence.domain.fold import VisitorEntry, fold
 from services.presence.domain.visits import settle
-from shared.contracts.sites import Site, SiteSettings
+from shared.contracts.sites import Site, SiteSettings, Trigger
 from shared.contracts.streams import BotsSeen, CollectorAlive, ForgetVisitor, TabEvents, decode_in
 from shared.domain.partitions import Partition
 from shared.domain.visitor import Visitor
@@ -81,11 +81,11 @@ class PresenceStep:
         drafts = await self._fold(partition, batch, before, moments, everyone)
         commit = Commit(partition, inputs, loaded.sites)
         for who, draft in drafts.items():
-            commit.put(who, before.get(who, NOBODY), draft, moments[who[0]].settings)
+            commit.put(who, before.get(who, NOBODY), draft, moments[who[0]].settings, self._triggers(who[0]))
             batch.outcomes["accepted"] += draft.accepted
             batch.outcomes["duplicate"] += draft.duplicates
-        if commit.moved:
-            commit.tell_chat_routing(await self._visitors.with_engagement(partition, commit.moved))
+        engaged = await self._visitors.with_engagement(partition, commit.moved) if commit.moved else ()
+        commit.tell_chat_routing(engaged)
         commit.remember(loaded.collectors, collectors)
         commit.count_bots(batch.bots, await self._visitors.bot_names(partition, tuple(batch.bots)))
         live = {site: numbers.live for site, numbers in loaded.sites.items()}
@@ -120,6 +120,10 @@ class PresenceStep:
         if site is None:
             return "unknown_site"
         return "disabled_site" if site.disabled else None
+
+    def _triggers(self, site: str) -> tuple[Trigger, ...]:
+        known = self._sites.site(site)
+        return () if known is None else known.triggers
 
     def _settings(self, site: str) -> SiteSettings:
         known = self._sites.site(site)

@@ -267,10 +267,14 @@ class VisitorBack(Struct, frozen=True, tag="vb"):
     at_ms: int
 
 
-class PresenceFacts(Struct, frozen=True, tag="pf"):
-    """What one commit of presence brought about visitors whose row has an engagement part."""
+class PresenceFacts(Struct, frozen=True, omit_defaults=True, tag="pf"):
+    """What one commit of presence brought about visitors whose row has an engagement part.
 
-    facts: tuple[VisitorGone | VisitorBack, ...]
+    `seen`: (site, visitor) of those whom a trigger of their site may now fit, because they came or went on.
+    """
+
+    facts: tuple[VisitorGone | VisitorBack, ...] = ()
+    seen: tuple[tuple[str, str], ...] = ()
 
 
 class EraseVisitor(Struct, frozen=True, tag="er"):

@@ -276,6 +276,7 @@ class VisitorExport(Struct, frozen=True, kw_only=True):
 
 DESK_PATH_TYPES = {
     "rule": ClientId,
+    "trigger": ClientId,
     "canned": CannedId,
     "message": EntryId,
     "chat": ChatPath,

@@ -12,6 +12,7 @@ Role = Literal["operator", "supervisor", "admin"]
 ROLE_RANK: dict[Role, int] = {"operator": 0, "supervisor": 1, "admin": 2}
 Origin = Annotated[str, Meta(min_length=8, max_length=255, pattern=r"^https?://[^/\s?#@]+$(?!\n)")]
 Ms = Annotated[int, Meta(ge=10, le=90 * 24 * 3_600_000)]
+TriggerMs = Annotated[int, Meta(ge=500, le=24 * 3_600_000)]  # less is as good as at once
 
 
 # pick: operators take visitors from the list; assign: the router asks one operator at a time
@@ -100,6 +101,29 @@ class SkillRule(Struct, frozen=True):
     conditions: Annotated[tuple[Condition, ...], Meta(min_length=1, max_length=10)]
 
 
+class Trigger(Struct, frozen=True, kw_only=True):
+    """An invitation that is made by itself when all that is set here holds, and an operator with the skill is free.
+
+    `on_page_ms`, `on_site_ms`: since the page now shown, or the visit, began. `pages`: seen in this visit. `idle_ms`:
+    no input, with a page in sight. `skill` empty: the one that the site's rules give. `cap`: invitations of one visitor
+    by this trigger, within the site's retention; `cooldown_ms`: between two of them.
+    """
+
+    trigger: ClientId
+    name: Name
+    text: Annotated[str, Meta(min_length=1, max_length=1000)]
+    skill: Annotated[str, Meta(max_length=64, pattern=r"^([a-z0-9][a-z0-9_-]*)?$(?!\n)")] = ""
+    enabled: bool = True
+    on_page_ms: TriggerMs | None = None
+    on_site_ms: TriggerMs | None = None
+    pages: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    idle_ms: TriggerMs | None = None
+    returning: bool | None = None
+    conditions: Annotated[tuple[Condition, ...], Meta(max_length=10)] = ()
+    cap: Annotated[int, Meta(ge=1, le=100)] = 1
+    cooldown_ms: Annotated[int, Meta(ge=0, le=90 * 24 * 3_600_000)] = 10 * 60_000
+
+
 class Site(Struct, frozen=True, kw_only=True):
     """One customer website."""
 
@@ -112,6 +136,7 @@ class Site(Struct, frozen=True, kw_only=True):
     disabled: bool = False
     created_at: int = 0
     rules: Annotated[tuple[SkillRule, ...], Meta(max_length=200)] = ()
+    triggers: Annotated[tuple[Trigger, ...], Meta(max_length=50)] = ()
     version: int = 0  # grows by one with every change: who writes says which one it has seen
 
 

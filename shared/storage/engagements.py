@@ -24,6 +24,9 @@ SERVICE = "chat_routing"  # names the checkpoint, leases, timers and mark: chang
 MAX_INBOX_DONE = 1_000  # messages that were dealt with, shown for reference
 INBOX_PAGE = 500  # messages read at a time
 PICKUPS_FIELD = b"pickups"
+WAITING_LOOK = 50  # visitors looked at in one step when an operator becomes free (some have left)
+MAX_TRIGGER_WAITING = 1_000  # visitors of a site; who has waited longest falls out
+TRIGGER_WAITING_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,20 @@ class EngagementStore:
                 return
             after = f"({entries[-1][0].decode()}"
 
+    async def trigger_histories(
+        self, partition: Partition, visitors: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], bytes]:
+        """What triggers have done to these visitors (site, visitor), packed; nothing of who was never invited."""
+        names = list(visitors)
+        commands = [("GET", keys.trigger_history(partition, *who)) for who in names]
+        answers = await self._clients.pipeline(commands) if commands else []
+        return {who: value for who, value in zip(names, answers, strict=True) if value is not None}
+
+    async def trigger_waiting(self, partition: Partition, site: str) -> list[str]:
+        """Some visitors for whom no operator was free when a trigger fitted, the latest first."""
+        key = keys.trigger_waiting(partition, site)
+        return [name.decode() for name in await self._clients.call("ZREVRANGE", key, 0, WAITING_LOOK - 1)]
+
     async def connected_through(self, partition: Partition, gateway: str) -> list[OperatorKey]:
         """The operators who may have a connection on `gateway`."""
         fields = await self._clients.call("HKEYS", keys.gateway_operators(partition, gateway))
@@ -203,7 +220,24 @@ def erase_chats(partition: Partition, key: tuple[str, str], chats: Iterable[str]
         *zrem(keys.site_chats(partition, key[0]), names),
         delete(keys.chats(partition, *key)),
         delete(keys.visitor_side(partition, *key)),
+        delete(keys.trigger_history(partition, *key)),
+        *zrem(keys.trigger_waiting(partition, key[0]), [key[1]]),
     ]
+
+
+def put_trigger_history(partition: Partition, key: tuple[str, str], packed: bytes, ttl_ms: int) -> Write:
+    """Store what triggers have done to a visitor (`key`: site, visitor)."""
+    return set_value(keys.trigger_history(partition, *key), packed, ttl_ms)
+
+
+def put_trigger_waiting(partition: Partition, site: str, since: Mapping[bytes, int], no_more: list[str]) -> list[Write]:
+    """Store who waits for a free operator since when, and who does so no longer."""
+    key = keys.trigger_waiting(partition, site)
+    writes = zrem(key, no_more)
+    if since:
+        writes += [*zadd(key, since), Write("ZREMRANGEBYRANK", key, (0, -MAX_TRIGGER_WAITING - 1))]
+        writes.append(pexpire(key, TRIGGER_WAITING_MS))
+    return writes
 
 
 def put_desk_line(partition: Partition, key: OperatorKey, visitor: str, packed: bytes | None) -> list[Write]:

@@ -150,6 +150,16 @@ def inbox(partition: Partition, site: str) -> str:
     return f"ib:{{{partition.tag}}}:{site}"
 
 
+def trigger_history(partition: Partition, site: str, visitor: str) -> str:
+    """String with retention: packed, how often and when last each trigger invited the visitor. Chat-routing."""
+    return f"tr:{{{partition.tag}}}:{site}:{visitor}"
+
+
+def trigger_waiting(partition: Partition, site: str) -> str:
+    """Sorted set with expiry, bounded: visitor by ms whom a trigger fits while nobody is free. Chat-routing."""
+    return f"tw:{{{partition.tag}}}:{site}"
+
+
 def desk(partition: Partition, site: str, operator: str) -> str:
     """Hash: visitor -> packed desk line, what the operator has to do with that visitor. Chat-routing."""
     return f"dk:{{{partition.tag}}}:{site}:{operator}"

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from services.operator_gateway.api.mount import DOCUMENT_PATH
 from services.operator_gateway.api.routing import Anyone, LoggedIn, OnSite, OwnerOnly
 from services.operator_gateway.api.table import PREFIX, ROUTES
-from shared.contracts.sites import Condition, Operator, Site, SkillRule
+from shared.contracts.sites import Condition, Operator, Site, SkillRule, Trigger
 from shared.storage.clients import Clients
 from tests.gateway_api import PASSWORD, Api, Talk, serving
 
@@ -62,6 +62,10 @@ MATRIX: dict[tuple[str, str], Expected] = {
     ("PUT", "/sites/{site}/rules"): Expected(ADMINS, {"items": [RULE]}),
     ("POST", "/sites/{site}/rules"): Expected(ADMINS, RULE),
     ("DELETE", "/sites/{site}/rules/{rule}"): Expected(ADMINS),
+    ("GET", "/sites/{site}/triggers"): Expected(MEMBERS),
+    ("POST", "/sites/{site}/triggers"): Expected(ADMINS, {"name": "Prices", "text": "Questions?"}),
+    ("PATCH", "/sites/{site}/triggers/{trigger}"): Expected(ADMINS, {"enabled": False}),
+    ("DELETE", "/sites/{site}/triggers/{trigger}"): Expected(ADMINS),
     ("GET", "/sites/{site}/canned"): Expected(MEMBERS),
     ("POST", "/sites/{site}/canned"): Expected(SUPERVISORS, {"shortcut": "bye", "text": "Goodbye!"}),
     ("PATCH", "/sites/{site}/canned/{canned}"): Expected(SUPERVISORS, {"text": "Hi!"}),
@@ -102,8 +106,9 @@ async def world(api: Api, actor: str) -> World:
     target = await api.operator(site)
     await api.operator(site, "admin")  # so that nobody is the last one
     talk = await api.talk(site)
+    triggers = (Trigger(trigger="t1", name="Prices", text="Questions?"),)
     rules = (SkillRule("r1", "general", (Condition("country", "DE"),)),)
-    await api.store.update_site(site.site, lambda old: replace(old, rules=rules))
+    await api.store.update_site(site.site, lambda old: replace(old, rules=rules, triggers=triggers))
     if actor == "nobody":
         return World(site, target, None, talk)
     if actor == "stranger":
@@ -123,6 +128,7 @@ async def test_every_role_gets_what_the_matrix_says(api: Api, method_path: tuple
     for actor in ACTORS:
         seen = await world(api, actor)
         parts = {"site": seen.site.site, "operator": seen.target.operator, "skill": "sales", "rule": "r1"}
+        parts |= {"trigger": "t1"}
         named = path.format(**parts, canned="c0ffee", **vars(seen.talk))
         body = dict(expected.body, email=f"{actor}@x.example") if expected.body is NEW else expected.body
         answer = await api.call(method, PREFIX + named, seen.token, body)

@@ -36,6 +36,7 @@ from services.chat_routing.domain.machine import (
     OperatorMissing,
     OperatorOffline,
     OperatorReturned,
+    TriggerFits,
     decide_one,
 )
 from services.chat_routing.domain.queue import note_pickup, ordered, outlook
@@ -50,7 +51,7 @@ from shared.contracts.chat import (
     RequestChat,
     SendMessage,
 )
-from shared.contracts.sites import Intake, SiteSettings
+from shared.contracts.sites import Intake, SiteSettings, Trigger
 
 PLACES_TOLD = 50  # visitors behind that place hear only where they began
 MAX_FIRINGS = 20  # deadlines of one visitor in one go: each moves on, so more is a fault of ours
@@ -134,6 +135,16 @@ def erase(floor: Floor, visitor: str, moment: Moment) -> Result:
 def _dropped(result: Result, visitor: str) -> Result:
     left = {key: value for key, value in result.floor.engagements.items() if key != visitor}
     return result.then(Result(replace(result.floor, engagements=left)))
+
+
+def invite_by_trigger(floor: Floor, visitor: str, trigger: Trigger, moment: Moment) -> Result | Refusal:
+    """The visitor invited in the name of an operator who has the skill and is free, or why not."""
+    engagement = floor.engagements.get(visitor) or Engagement(site=floor.site, visitor=visitor)
+    fits = TriggerFits(trigger)
+    outcome = decide_one(engagement, fits, _desk(floor, visitor, fits, moment))
+    if isinstance(outcome, Refusal):
+        return outcome
+    return _follow_up(floor, _take(floor, engagement, outcome, moment), moment)
 
 
 def agent_changed(floor: Floor, agent: Agent, moment: Moment) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.chat_routing.domain.agents import Agent, why_chosen, why_not
+from services.chat_routing.domain.agents import Agent, choose, why_chosen, why_not
 from services.chat_routing.domain.engagement import (
     Accepted,
     Chatting,
@@ -42,6 +42,9 @@ from shared.contracts.chat import (
     RefusalCode,
     WithdrawInvite,
 )
+from shared.contracts.rows import OperatorRef
+from shared.contracts.sites import Trigger
+from shared.domain.skills import SkillChoice
 
 
 def invite(turn: Turn, command: InviteVisitor, agent: Agent) -> Decision | Refusal:
@@ -50,15 +53,43 @@ def invite(turn: Turn, command: InviteVisitor, agent: Agent) -> Decision | Refus
     obstacle = _invite_obstacle(before, desk) or why_not(agent, desk.visitor.skill)
     if obstacle is not None:
         return refuse(obstacle, before)
+    return _invited(turn, agent, command.text, SkillChoice(desk.visitor.skill, desk.visitor.why))
+
+
+def _invited(turn: Turn, agent: Agent, text: str, needs: SkillChoice, reason: str = "") -> Decision:
+    before, desk = turn.before, turn.desk
     fields = new_chat(before, desk) | {
-        "skill": desk.visitor.skill,
-        "why": desk.visitor.why,
+        "skill": needs.skill,
+        "why": needs.why,
         "visit_ms": desk.visitor.visit_ms,
         "denials": 0 if fresh_visit(before, desk) else before.denials,
     }
     # The invitation goes by the chat's id: whoever knows the row and the transcript can tell it again.
-    phase = Invited(fields["chat"], agent.operator, agent.name, command.text)
-    return turn.to(phase, **fields).say("invited", text=command.text).done()
+    phase = Invited(fields["chat"], agent.operator, agent.name, text)
+    who = OperatorRef(agent.operator, agent.name) if reason else None
+    return turn.to(phase, reason, **fields).say("invited", text=text, reason=reason, operator=who).done()
+
+
+def invite_by_trigger(turn: Turn, trigger: Trigger) -> Decision | Refusal:
+    """Transition 2 by itself, in the name of the operator whom the router would ask; `at_capacity`: nobody is free.
+
+    Stricter than an invitation by hand: not while the outcome of another chat is shown, and not after a kick.
+    """
+    before, desk = turn.before, turn.desk
+    obstacle = _invite_obstacle(before, desk)
+    if obstacle is None and not isinstance(before.phase, Navigating):
+        obstacle = "engaged"
+    if obstacle is None and desk.now_ms < before.barred_until_ms:
+        obstacle = "banned" if before.banned else "cooldown"
+    if obstacle is not None:
+        return refuse(obstacle, before)
+    needs = SkillChoice(desk.visitor.skill, desk.visitor.why)
+    if trigger.skill in desk.skills:
+        needs = SkillChoice(trigger.skill, f"trigger:{trigger.trigger}")
+    agent = choose(desk.agents.values(), needs.skill, ())
+    if agent is None:
+        return refuse("at_capacity", before)
+    return _invited(turn, agent, trigger.text, needs, f"trigger:{trigger.name}")
 
 
 def _invite_obstacle(before: Engagement, desk: Desk) -> RefusalCode | None:

@@ -47,6 +47,7 @@ from shared.contracts.chat import (
     WithdrawForward,
     WithdrawInvite,
 )
+from shared.contracts.sites import Trigger
 
 MAX_TEXT = 4000  # code points of a message, as the contract says
 MAX_NAME = 120
@@ -88,6 +89,12 @@ class NobodyServes(Struct, frozen=True):
     """Nobody with the skill is online any more."""
 
 
+class TriggerFits(Struct, frozen=True):
+    """A trigger of the site fits the visitor."""
+
+    trigger: Trigger
+
+
 class Erased(Struct, frozen=True):
     """Nothing about the visitor may be kept."""
 
@@ -102,6 +109,7 @@ Occurrence = (
     | OperatorOffline
     | MakeOffer
     | NobodyServes
+    | TriggerFits
 )
 
 _VISITOR: dict[type[Any], Callable[[Turn, Any], Decision | Refusal]] = {
@@ -146,6 +154,8 @@ def decide_one(engagement: Engagement, command: ChatCommand | Occurrence, desk: 
             return events_of_time.operator_offline(Turn.begin(engagement, desk), operator)
         case MakeOffer(operator=operator):
             return intake.make_offer(Turn.begin(engagement, desk), desk.agents[operator])
+        case TriggerFits(trigger=trigger):
+            return intake.invite_by_trigger(Turn.begin(engagement, desk), trigger)
         case Erased():
             return visitor_side.erased(Turn.begin(engagement, desk))
         case NobodyServes():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from services.operator_gateway.api import bots, chats, desk
+from services.operator_gateway.api import bots, chats, desk, triggers
 from services.operator_gateway.api.routing import OnSite, Route
 from shared.contracts import desk_api as d
+from shared.contracts import trigger_api as t
+from shared.contracts.sites import Trigger
 
 _SITE = "/sites/{site}"
 _CANNED = f"{_SITE}/canned/{{canned}}"
+_TRIGGER = f"{_SITE}/triggers/{{trigger}}"
 _VISITOR = f"{_SITE}/visitors/{{visitor}}"
 
 CHAT_ROUTES: tuple[Route, ...] = (
@@ -19,6 +22,15 @@ CHAT_ROUTES: tuple[Route, ...] = (
           answer=d.RuleList, status=201, versioned=True, codes=("rule_taken", "too_many")),
     Route("DELETE", f"{_SITE}/rules/{{rule}}", OnSite("admin"), desk.remove_rule, "Remove a skill rule", "rules",
           status=204, versioned=True),
+
+    Route("GET", f"{_SITE}/triggers", OnSite("operator"), triggers.list_triggers, "A site's triggers", "triggers",
+          answer=t.TriggerList),
+    Route("POST", f"{_SITE}/triggers", OnSite("admin"), triggers.add_trigger, "Add a trigger", "triggers",
+          body=t.TriggerBody, answer=Trigger, status=201, versioned=True, codes=("trigger_taken", "too_many")),
+    Route("PATCH", _TRIGGER, OnSite("admin"), triggers.change_trigger, "Change a trigger", "triggers",
+          body=t.TriggerPatch, answer=Trigger, versioned=True),
+    Route("DELETE", _TRIGGER, OnSite("admin"), triggers.remove_trigger, "Remove a trigger", "triggers", status=204,
+          versioned=True),
 
     Route("GET", f"{_SITE}/canned", OnSite("operator"), desk.list_canned, "A site's canned replies", "canned",
           answer=d.CannedList),

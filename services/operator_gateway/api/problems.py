@@ -32,6 +32,7 @@ CODES: dict[str, tuple[int, str]] = {
     "already_member": (409, "The operator works on this site already."),
     "skill_taken": (409, "The site has a skill with this id."),
     "rule_taken": (409, "Two rules have the same id."),
+    "trigger_taken": (409, "The site has a trigger with this id."),
     "skill_in_use": (409, "The skill is still needed."),
     "last_admin": (409, "The site would have no admin any more."),
     "too_many": (409, "There is no room for one more."),
