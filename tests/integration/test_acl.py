@@ -6,12 +6,18 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 import pytest
 
 from deploy.acl import RIGHTS, acl_file
+from shared.domain.partitions import Partitions
 from shared.embedded import EmbeddedValkey
 from shared.storage import keys
+from shared.storage.clients import Clients, RedisSettings
+from shared.storage.known_visitors import KnownVisitors
+from shared.storage.transcripts import Transcripts
+from shared.storage.visitor_sides import VisitorSides
 
 PASSWORDS = {name: f"password of {name}" for name in RIGHTS}
 NAMES = {"collector": "collector", "presence": "presence", "chat_routing": "chat-routing"}
@@ -83,6 +89,19 @@ def test_a_service_cannot_touch_what_is_not_its_own(server: EmbeddedValkey, name
         assert connection(*command.split()).startswith("-NOPERM")
         by_script = connection("EVAL", "return redis.call(unpack(ARGV))", "0", *command.split())
         assert "ACL failure in script" in by_script
+
+
+async def test_the_collector_may_read_what_a_visitor_is_to_hear(server: EmbeddedValkey) -> None:
+    password = quote(PASSWORDS["collector"])
+    clients = Clients(RedisSettings(f"redis://collector:{password}@127.0.0.1:{server.port}/0"))
+    partitions = Partitions(16)
+    sides = VisitorSides(clients, partitions)
+    assert (await sides.of("s_1", "visitor")).status is None
+    assert await sides.invitations(partitions.of("s_1")) == []
+    assert await sides.operators("s_1") == []
+    assert await Transcripts(clients, partitions).after("s_1.visitor.1.1", 0) == []
+    assert await KnownVisitors(clients, partitions).standing("s_1", "visitor", 1) == "unknown"
+    await clients.close()
 
 
 def test_nobody_comes_in_without_a_name(server: EmbeddedValkey) -> None:
