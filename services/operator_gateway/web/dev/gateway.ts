@@ -8,7 +8,8 @@ import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { Server, type Socket } from "socket.io";
 import * as parser from "socket.io-msgpack-parser";
-import type { Site, ViewOpen } from "../src/wire";
+import type { Row, Site, ViewOpen } from "../src/wire";
+import { CANNED, INBOX, SimulatedChats, type ChatRequest } from "./chats";
 import { COLLEAGUES, ME, Simulation } from "./simulation";
 import { SimulatedView } from "./view";
 
@@ -35,6 +36,7 @@ export interface FakeOptions {
 
 export class FakeGateway {
   readonly simulations: Simulation[];
+  readonly chats: SimulatedChats;
   readonly http: HttpServer;
   readonly io: Server;
   failures = 0;
@@ -43,6 +45,9 @@ export class FakeGateway {
 
   constructor(private readonly options: FakeOptions) {
     this.simulations = [new Simulation("s_9f8e7d6c", options.visitors), new Simulation("s_00000001", 0)];
+    this.chats = new SimulatedChats(this.simulations[0] as Simulation, (event, payload) =>
+      this.io.emit(event, payload),
+    );
     this.http = createServer((request, response) => void this.serve(request, response));
     this.io = new Server(this.http, {
       path: "/socket.io-msgpack/",
@@ -66,6 +71,7 @@ export class FakeGateway {
 
   async close(): Promise<void> {
     this.timers.forEach(clearInterval);
+    this.chats.stop();
     await this.io.close();
   }
 
@@ -106,6 +112,8 @@ export class FakeGateway {
         sites: SITES.map(({ site }) => site),
       });
     }
+    for (const offer of this.chats.pending()) socket.emit("offer", offer);
+    socket.emit("inbox:changed", { site: "s_9f8e7d6c", unread: 2 });
     socket.onAny(
       (
         event: string,
@@ -124,6 +132,8 @@ export class FakeGateway {
   ): object {
     const refuse = (code: string) => ({ ok: false, error: { code, message: "" } });
     const row = this.simulation(payload.site)?.rows.get(payload.visitor);
+    const chats = this.chats.answer(event, payload as ChatRequest);
+    if (chats) return chats;
     switch (event) {
       case "view:open":
       case "view:move": {
@@ -143,7 +153,7 @@ export class FakeGateway {
       case "operator:set":
         return { ok: true };
       case "visitor:get":
-        return row ? { ok: true, row } : refuse("not_found");
+        return row ? { ok: true, row, timeline: timelineOf(row) } : refuse("not_found");
       case "visitor:navigation":
         return row
           ? { ok: true, pages: this.simulation(payload.site)?.navigation.get(payload.visitor) ?? [] }
@@ -162,6 +172,9 @@ export class FakeGateway {
     response.setHeader("Content-Security-Policy", CSP);
     if (path === "/api/v1/session") await this.session(request, response);
     else if (path === "/api/v1/me") me(request, response);
+    else if (path.endsWith("/canned")) json(response, 200, CANNED);
+    else if (path.endsWith("/inbox")) json(response, 200, INBOX);
+    else if (path.includes("/inbox/")) json(response, 200, {});
     else await this.file(path, response);
   }
 
@@ -230,4 +243,19 @@ function json(response: ServerResponse, status: number, body: object): void {
   response
     .writeHead(status, { "Content-Type": type, "Cache-Control": "no-store" })
     .end(status === 204 ? undefined : JSON.stringify(body));
+}
+
+function timelineOf(row: Row): object[] {
+  const at = row.engaged_at ?? row.visit_started_at;
+  return [
+    { at, status: row.status, by: { kind: "operator", ...ME }, why: "primary_skill", skill: row.skill },
+    {
+      at: at - 24_000,
+      status: "requested",
+      by: { kind: "visitor", name: row.nickname },
+      skill: row.skill,
+      why: "default",
+    },
+    { at: row.visit_started_at, status: "navigating", by: { kind: "system" } },
+  ];
 }

@@ -10,4 +10,11 @@ const gateway = new FakeGateway({
   tickMs: 500,
   checkMs: 10_000,
 });
+gateway.chats.begin(Number(visitors) > 10 ? 3 : 0);
 console.log(await gateway.listen(Number(port)));
+
+// Every half minute somebody asks for this operator.
+setInterval(() => {
+  const free = [...(gateway.simulations[0]?.rows.values() ?? [])].find(({ status }) => status === "navigating");
+  if (free) gateway.chats.offer(free, Math.random() < 0.6 ? "request" : "forward", 25_000);
+}, 30_000);

@@ -75,7 +75,8 @@ export class Simulation {
   /** One moment: about `share` of the visitors do something. */
   step(share: number): void {
     for (const row of [...this.rows.values()]) {
-      if (!chance(share)) continue;
+      // Chats of the operator at the screen change by what is done there.
+      if (!chance(share) || (row.operators.some(({ id }) => id === ME.id) && row.chat)) continue;
       const dice = Math.random();
       if (dice < 0.62) this.browse(row);
       else if (dice < 0.8) this.change(row, { activity: pick<Activity>(["active", "active", "idle", "away"]) });
@@ -161,9 +162,9 @@ export class Simulation {
 
   engage(row: Row, status: Status, by?: OperatorRef): void {
     const now = Date.now();
-    const one = row.operators[0] ?? by ?? pick([...OPERATORS, ME]);
+    const one = row.operators[0] ?? by ?? pick(OPERATORS);
     const operators = {
-      conference: [one, OPERATORS[0] === one ? ME : pick(OPERATORS)],
+      conference: [one, OPERATORS[0] === one ? (OPERATORS[1] ?? one) : (OPERATORS[0] ?? one)],
       navigating: [],
       requested: [],
       redirected: [],

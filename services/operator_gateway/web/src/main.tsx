@@ -6,6 +6,7 @@ import "./styles/list.css";
 import "./styles/grid.css";
 import "./styles/toolbar.css";
 import "./styles/panels.css";
+import "./styles/desk.css";
 import "./styles/login.css";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";

@@ -151,6 +151,8 @@ export interface WireError {
   code: string;
   message: string;
   current?: unknown;
+  /** Who was faster, with `taken`. */
+  by?: unknown;
 }
 
 export type Ack<T> = ({ ok: true } & T) | { ok: false; error: WireError };

@@ -143,7 +143,7 @@ test("a request without a connection is answered at once", () => {
 test("an event that the gateway does not know is answered with its code", async () => {
   const seen = connect();
   await eventually(() => expect(seen.story).toEqual(["connected"]));
-  expect(await seen.connection.ask("chat:invite", {})).toEqual({
+  expect(await seen.connection.ask("nobody:knows", {})).toEqual({
     ok: false,
     error: { code: "unknown_event", message: "" },
   });

@@ -40,14 +40,12 @@ test("the snippet names collector and site", () => {
 describe("commands", () => {
   const row = makeRow("v1", { chat: "c_1" });
   test("about a visitor name the visitor, those about a chat the chat", () => {
-    expect(payloadOf("chat:invite", row, "s_1", { text: "Hi" }, "i")).toEqual({
+    expect(payloadOf("chat:invite", row, "s_1", { text: "Hi" })).toEqual({
       site: "s_1",
       visitor: "v1",
       text: "Hi",
-      id: "i",
     });
-    expect(payloadOf("chat:end", row, "s_1", {}, "i")).toEqual({ chat: "c_1", id: "i" });
-    expect(payloadOf("chat:open", row, "s_1", {}, "i")).toEqual({ chat: "c_1" });
+    expect(payloadOf("chat:end", row, "s_1", {})).toEqual({ chat: "c_1" });
   });
   test("carry what the form asked for", () => {
     const form = (entries: Record<string, string>): FormData => {

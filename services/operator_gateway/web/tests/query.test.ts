@@ -93,7 +93,9 @@ describe("remembered preferences", () => {
       hidden: ["pages"],
       sort: { by: "visit_started_at", dir: "desc" },
       site: null,
-      sideWidth: 900,
+      sideWidth: 1_000,
+      sound: true,
+      wide: false,
     });
   });
 

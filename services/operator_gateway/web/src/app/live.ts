@@ -1,10 +1,13 @@
 /**
- * The signed-in console's live half: one connection, one list view, the colleagues, the server's clock. Made when the
- * operator signs in, ended when the session ends. Components read `useLive` and call the functions below.
+ * The signed-in console's live half: one connection, the list's view, the chats, the colleagues, the server's clock. Made
+ * when the operator signs in, ended when the session ends. Components read `useLive` and call the functions below.
  */
 import { create } from "zustand";
+import { ChatDesk } from "../chat/desk";
+import { isPassing } from "../chat/outbox";
+import type { ChatEvent, ChatRead, ChatTyping, DeskState, InboxChanged, Offer, OfferGone } from "../chat/wire";
 import { Connection } from "../net/connection";
-import { ViewClient } from "../view/client";
+import { ViewClient, type ViewLink } from "../view/client";
 import { ServerClock } from "../view/serverClock";
 import type {
   Ack,
@@ -18,6 +21,7 @@ import type {
   ViewReset,
   ViewState,
 } from "../wire";
+import { Queues } from "./queues";
 import { resume, socketToken } from "./session";
 
 /** `blocked`: the gateway said not to come back; only the operator's wish tries again. */
@@ -40,6 +44,8 @@ export interface LiveState {
   chats: number;
   sites: Site[];
   colleagues: Record<string, Colleague>;
+  /** Offline messages that nobody has dealt with, by site. */
+  inbox: Record<string, number>;
 }
 
 const NOBODY: LiveState = {
@@ -50,6 +56,7 @@ const NOBODY: LiveState = {
   chats: 0,
   sites: [],
   colleagues: {},
+  inbox: {},
 };
 
 const MOST_COLLEAGUES = 1_000;
@@ -59,22 +66,23 @@ export const clock = new ServerClock(() => performance.now(), Date.now());
 
 let connection: Connection | null = null;
 
-export const list = new ViewClient(
-  {
-    request(event, payload, answer) {
-      const sentAt = performance.now();
-      request<ViewState>(event, payload, (ack) => {
-        if (ack.ok && typeof ack.server_time === "number") clock.sample(ack.server_time, sentAt);
-        answer(ack);
-      });
-    },
-    send: (event, payload) => connection?.send(event, payload),
-    now: () => clock.now(),
-    later: (run, ms) => void setTimeout(run, ms),
-    random: Math.random,
+const viewLink: ViewLink = {
+  request(event, payload, answer) {
+    const sentAt = performance.now();
+    request<ViewState>(event, payload, (ack) => {
+      if (ack.ok && typeof ack.server_time === "number") clock.sample(ack.server_time, sentAt);
+      answer(ack);
+    });
   },
-  "list",
-);
+  send: (event, payload) => connection?.send(event, payload),
+  now: () => clock.now(),
+  later: (run, ms) => void setTimeout(run, ms),
+  random: Math.random,
+};
+
+export const list = new ViewClient(viewLink, "list");
+export const desk = new ChatDesk({ ...viewLink, request, newId: () => crypto.randomUUID() });
+export const queues = new Queues(viewLink, (site, rows) => desk.follow(site, rows));
 
 function request<T>(event: string, payload: object, answer: (ack: Ack<T>) => void): void {
   if (connection) connection.request(event, payload, answer);
@@ -85,6 +93,19 @@ export function ask<T>(event: string, payload: object): Promise<Ack<T>> {
   return new Promise((resolve) => request<T>(event, payload, resolve));
 }
 
+const COMMAND_TRIES = 3;
+const COMMAND_PAUSE_MS = 700;
+
+/** A command, sent again under the same id when nobody knows what became of it: it happens once all the same. */
+export async function command(event: string, fields: object): Promise<Ack<Record<string, unknown>>> {
+  const payload = { ...fields, id: crypto.randomUUID() };
+  for (let tries = 1; ; tries++) {
+    const ack = await ask<Record<string, unknown>>(event, payload);
+    if (ack.ok || !isPassing(ack.error.code) || tries === COMMAND_TRIES) return ack;
+    await new Promise((resolve) => setTimeout(resolve, COMMAND_PAUSE_MS * tries));
+  }
+}
+
 export function start(): void {
   stop();
   connection = new Connection(() => socketToken(), {
@@ -92,9 +113,13 @@ export function start(): void {
       clock.distrust();
       useLive.setState({ link: "live", unreachable: false, colleagues: {} });
       list.onConnected();
+      queues.onConnected();
+      desk.onConnected();
     },
     disconnected: (final) => {
       list.onDisconnected();
+      queues.onDisconnected();
+      desk.onDisconnected();
       useLive.setState({ link: final ? "blocked" : "reconnecting" });
       if (final) void resume();
     },
@@ -109,6 +134,9 @@ export function start(): void {
 export function stop(): void {
   list.onDisconnected();
   list.close();
+  queues.onDisconnected();
+  queues.close();
+  desk.clear();
   connection?.stop();
   connection = null;
   useLive.setState(NOBODY);
@@ -127,28 +155,29 @@ export function hurry(): void {
   else connection?.hurry();
 }
 
+const RECEIVERS: Record<string, (payload: never) => void> = {
+  ready: onReady,
+  "view:delta": (delta: ViewDelta) => (delta.view === "list" ? list.onDelta(delta) : queues.onDelta(delta)),
+  "view:check": (check: ViewCheck) => (check.view === "list" ? list.onCheck(check) : queues.onCheck(check)),
+  "view:reset": (reset: ViewReset) => (reset.view === "list" ? list.onReset(reset) : queues.onReset(reset)),
+  "operator:changed": onOperator,
+  desk: (state: DeskState) => desk.onDesk(state),
+  offer: (offer: Offer) => desk.onOffer(offer),
+  "offer:gone": (gone: OfferGone) => desk.onOfferGone(gone),
+  "chat:event": (line: ChatEvent) => desk.onEvent(line),
+  "chat:typing": (sign: ChatTyping) => desk.onTyping(sign),
+  "chat:read": (mark: ChatRead) => desk.onRead(mark),
+  "inbox:changed": ({ site, unread }: InboxChanged) =>
+    useLive.setState(({ inbox }) => ({ inbox: { ...inbox, [site]: unread } })),
+};
+
 function receive(name: string, payload: unknown): void {
-  switch (name) {
-    case "ready":
-      onReady(payload as Ready);
-      return;
-    case "view:delta":
-      list.onDelta(payload as ViewDelta);
-      return;
-    case "view:check":
-      list.onCheck(payload as ViewCheck);
-      return;
-    case "view:reset":
-      list.onReset(payload as ViewReset);
-      return;
-    case "operator:changed":
-      onOperator(payload as OperatorChanged);
-      return;
-  }
+  RECEIVERS[name]?.(payload as never);
 }
 
 function onReady(ready: Ready): void {
   clock.sample(ready.server_time);
+  desk.onReady(ready.operator.id);
   // It comes again when rights change: what is known of the colleagues stays.
   useLive.setState(({ state }) => ({
     operator: ready.operator,

@@ -30,6 +30,10 @@ export interface Preferences {
   sort: Sort;
   site: string | null;
   sideWidth: number;
+  /** A tone when somebody waits or writes. */
+  sound: boolean;
+  /** The desk takes the list's place too. */
+  wide: boolean;
 }
 
 const DEFAULTS: Preferences = {
@@ -38,7 +42,9 @@ const DEFAULTS: Preferences = {
   hidden: [],
   sort: { by: "visit_started_at", dir: "desc" },
   site: null,
-  sideWidth: 380,
+  sideWidth: 440,
+  sound: true,
+  wide: false,
 };
 
 function isSort(value: unknown): value is Sort {
@@ -63,7 +69,9 @@ export function readPreferences(text: string | null, theme: string | null): Pref
     hidden: COLUMNS.filter((column) => column !== "nickname" && hidden.includes(column)),
     sort: isSort(stored.sort) ? stored.sort : DEFAULTS.sort,
     site: typeof stored.site === "string" ? stored.site : null,
-    sideWidth: Math.min(900, Math.max(300, width)),
+    sideWidth: Math.min(1_000, Math.max(320, width)),
+    sound: stored.sound !== false,
+    wide: stored.wide === true,
   };
 }
 

@@ -1,4 +1,3 @@
-import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { count } from "../format/names";
 import { STATUSES } from "../wire";
@@ -9,7 +8,6 @@ import { useListSnapshot } from "./useWindow";
 export function StatusChips() {
   const { t, i18n } = useTranslation();
   const { window } = useListSnapshot();
-  useTitle(window?.counts.requested ?? 0);
   const chosen = useQuery((query) => query.filter.status) ?? [];
   const counts = window?.counts ?? {};
   const all = Object.values(counts).reduce((sum, one) => sum + one, 0);
@@ -39,15 +37,4 @@ export function StatusChips() {
       ))}
     </div>
   );
-}
-
-/** The tab's title says how many wait for a chat: it is seen when another tab is in front. */
-function useTitle(waiting: number): void {
-  const { t } = useTranslation();
-  useEffect(() => {
-    document.title = waiting > 0 ? `(${waiting}) ${t("product")}` : t("product");
-    return () => {
-      document.title = t("product");
-    };
-  }, [waiting, t]);
 }

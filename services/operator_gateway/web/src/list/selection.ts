@@ -7,7 +7,7 @@ import { ask, list } from "../app/live";
 import type { Row } from "../wire";
 import { useQuery } from "./query";
 
-export type Panel = "navigation" | "history";
+export type Panel = "chats" | "navigation" | "history" | "timeline" | "inbox";
 
 export interface Selection {
   visitor: string | null;
@@ -30,6 +30,15 @@ let awaited: number | null = null;
 export function select(row: Row, index: number): void {
   awaited = null;
   useSelection.setState({ visitor: row.visitor, row, index, gone: false });
+}
+
+/** Selects by id: the row may be out of the window, and is then asked for. */
+export function selectVisitor(visitor: string, row: Row | null): void {
+  awaited = null;
+  if (useSelection.getState().visitor === visitor) return;
+  useSelection.setState({ visitor, row, index: null, gone: false });
+  onList();
+  if (useSelection.getState().index === null) void refresh(visitor);
 }
 
 export function clearSelection(): void {

@@ -61,6 +61,11 @@ export const api = {
   login: (email: string, password: string): Promise<SessionAnswer> => call("POST", "/session", { email, password }),
   me: (): Promise<Me> => call("GET", "/me"),
   logout: (csrf: string): Promise<unknown> => call("DELETE", "/session", undefined, csrf),
+  canned: (site: string): Promise<unknown> => call("GET", `/sites/${encodeURIComponent(site)}/canned`),
+  inbox: (site: string): Promise<unknown> => call("GET", `/sites/${encodeURIComponent(site)}/inbox`),
+  inboxDone: (site: string, message: string, csrf: string): Promise<unknown> =>
+    call("PATCH", `/sites/${encodeURIComponent(site)}/inbox/${encodeURIComponent(message)}`, { done: true }, csrf),
 };
 
-export type Api = typeof api;
+/** What the session needs of it. */
+export type Api = Pick<typeof api, "login" | "me" | "logout">;

@@ -2,8 +2,8 @@ import type { KeyboardEvent, PointerEvent } from "react";
 import { useTranslation } from "react-i18next";
 import { prefer } from "../app/preferences";
 
-export const NARROWEST = 300;
-export const WIDEST = 900;
+export const NARROWEST = 320;
+export const WIDEST = 1_000;
 const KEY_STEP = 24;
 
 /** The edge between list and side area: dragged with the pointer, moved with the arrow keys. */

@@ -1,7 +1,7 @@
 /** Asks the gateway something about a visitor and keeps the last good answer while a newer one is on its way. */
 import { useCallback, useEffect, useRef, useState } from "react";
 import { ask, clock, useLive } from "../app/live";
-import type { WireError } from "../wire";
+import type { Row, WireError } from "../wire";
 
 export interface Answer<T> {
   value: T | null;
@@ -29,4 +29,9 @@ export function useAnswer<T>(event: string, site: string, visitor: string, versi
     if (live) load();
   }, [live, load, version]);
   return { ...answer, again: load };
+}
+
+/** The row of a visitor that need not be in the list's window. */
+export function useVisitorRow(site: string, visitor: string): Row | null {
+  return useAnswer<{ row: Row }>("visitor:get", site, visitor, "").value?.row ?? null;
 }

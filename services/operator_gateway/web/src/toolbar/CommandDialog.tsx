@@ -18,7 +18,7 @@ const FORMS: Partial<Record<Command, Form>> = {
   "chat:conference": "conference",
   "chat:kick": "kick",
 };
-const LONGEST_TEXT = 1_000;
+const LONGEST_TEXT = 500; // the protocol's limit of reasons and notes
 
 interface CommandDialogProps {
   dialog: RefObject<HTMLDialogElement | null>;
@@ -87,6 +87,7 @@ function CommandForm({ asked, form, site, onSend, close }: CommandFormProps) {
           <textarea name="reason" rows={2} maxLength={LONGEST_TEXT} required autoFocus />
         </label>
       )}
+      {form === "kick" && <BanChoice />}
       {(form === "forward" || form === "conference") && <Target site={site} skills={form === "forward"} />}
       {form === "forward" && (
         <label className="field">
@@ -106,6 +107,29 @@ function CommandForm({ asked, form, site, onSend, close }: CommandFormProps) {
   );
 }
 
+const BANS = [
+  ["ban_none", 0],
+  ["ban_hour", 3_600],
+  ["ban_day", 86_400],
+  ["ban_month", 2_592_000],
+] as const;
+
+function BanChoice() {
+  const { t } = useTranslation();
+  return (
+    <label className="field">
+      <span>{t("dialog.kick_ban")}</span>
+      <select name="ban" defaultValue="0">
+        {BANS.map(([name, seconds]) => (
+          <option key={name} value={seconds}>
+            {t(`dialog.${name}`)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 function Target({ site, skills }: { site: Site | null; skills: boolean }) {
   const { t } = useTranslation();
   const people = colleaguesOn(
@@ -120,9 +144,9 @@ function Target({ site, skills }: { site: Site | null; skills: boolean }) {
         <option value="" disabled hidden />
         {people.length > 0 && (
           <optgroup label={t("dialog.operators")}>
-            {people.map(({ id, name }) => (
+            {people.map(({ id, name, chats }) => (
               <option key={id} value={`operator ${id}`}>
-                {name}
+                {`${name} (${t("header.chats", { count: chats })})`}
               </option>
             ))}
           </optgroup>
@@ -153,7 +177,7 @@ export function fieldsOf(form: Form, data: FormData): object {
     case "invite":
       return text("text") ? { text: text("text") } : {};
     case "kick":
-      return { reason: text("reason") };
+      return { reason: text("reason"), ...(Number(text("ban")) > 0 ? { ban_s: Number(text("ban")) } : {}) };
     case "conference":
       return { operator: target };
     case "forward":

@@ -22,7 +22,7 @@ import { CommandDialog, type Asked } from "./CommandDialog";
 import { useActor } from "./useActor";
 import { needsForm, useCommand } from "./useCommand";
 
-const ICONS: Record<Action, LucideIcon> = {
+export const ICONS: Record<Action, LucideIcon> = {
   history: History,
   navigation: Route,
   invite: UserRoundPlus,
@@ -80,7 +80,7 @@ export function Toolbar({ site }: { site: Site | null }) {
 }
 
 /** A button that cannot be used stays reachable, so that its reason can be read. */
-function ActionButton({ action, verdict, onAct }: { action: Action; verdict: Verdict; onAct: () => void }) {
+export function ActionButton({ action, verdict, onAct }: { action: Action; verdict: Verdict; onAct: () => void }) {
   const { t } = useTranslation();
   const Icon = ICONS[action];
   const name = t(`action.${(verdict.enabled && verdict.command && OTHER_NAMES[verdict.command]) || action}`);

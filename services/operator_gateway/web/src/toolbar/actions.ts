@@ -145,3 +145,8 @@ function end(row: Row, me: Actor): Verdict {
   if (!takesPart(row, me)) return no("other_operator");
   return row.status === "conference" && !owns(row, me) ? yes("chat:leave") : yes("chat:end");
 }
+
+/** Besides the toolbar's actions: the owner of a conference may also leave it, and the longest-joined goes on. */
+export function mayLeave(row: Row, me: Actor): boolean {
+  return row.status === "conference" && owns(row, me);
+}
