@@ -211,6 +211,7 @@ class Holding:
         self._stopping = asyncio.Event()
         self._token = ""
         self._checkpoint = "0-0"
+        self._committed = ("", "")  # checkpoint and ms of our last commit
         self._first_due: int | None = None
         self._clock_offset_ms = 0
         self._resumed_at_ms = 0
@@ -268,6 +269,7 @@ class Holding:
                 self._token,
                 str(self._owner.clock.now_ms()),
                 str(GAP_MS),
+                *self._committed,
             ],
         )
         if not answer:
@@ -396,6 +398,7 @@ class Holding:
         if answer[0] != b"ok":
             raise Fenced(answer[0].decode())
         self._checkpoint = done
+        self._committed = (done, str(inputs.now_ms))
         self._first_due = int(float(answer[1])) if answer[1] else None
         stats = self._owner.stats
         stats.batches += 1

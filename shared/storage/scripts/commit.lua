@@ -15,7 +15,7 @@ for _, write in ipairs(cmsgpack.unpack(ARGV[6])) do
   write[2] = KEYS[write[2]]
   redis.call(unpack(write))
 end
-redis.call('HSET', KEYS[2], 'id', ARGV[3], 'seen', ARGV[5])
+redis.call('HSET', KEYS[2], 'id', ARGV[3], 'seen', ARGV[5], 'done', ARGV[5])
 if ARGV[3] ~= ARGV[2] then
   redis.call('XTRIM', KEYS[3], 'MINID', ARGV[4])
 end
