@@ -55,6 +55,7 @@ class Ending:
 
 
 DRAINING = Ending(4000, "draining")
+FAULT = Ending(4001, "internal")  # ours: what the other end did not cause must not keep it away
 HELLO_TIMEOUT = Ending(4408, "hello_timeout")
 TOO_FAST = Ending(4429, "too_fast")
 SLOW = Ending(4413, "slow")

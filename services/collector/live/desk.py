@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import structlog
 from aiohttp import web
 
 from services.collector.contact import Contact, Contacts
 from services.collector.domain.refusals import Refusal
 from services.collector.http.answers import REQUEST_ID, headers, problem
-from services.collector.live.channel import DRAINING, Channel, Desk
+from services.collector.live.channel import DRAINING, FAULT, Channel, Desk
 
+log = structlog.get_logger()
 CLOSE_AT_ONCE = 200  # good-byes under way at the same time
 
 
@@ -69,6 +71,10 @@ class LiveDesk:
             await channel.run()
         except ConnectionError:
             pass  # the other end vanished while it was being answered
+        except Exception:  # a socket is open: an HTTP error would be garbage on it
+            log.exception("channel_failed")
+            self._desk.outcomes.input("live", "internal")
+            await channel.close(FAULT)
         finally:
             self._channels.discard(channel)
             self._by_address[address_key] -= 1
