@@ -115,7 +115,8 @@ LiveMessage = Hello | LiveEvents
 
 class LiveOk(Struct, frozen=True, tag="ok", omit_defaults=True):
     """Yes: Redis has it. `accepted` and `rejected` answer `events`; `status` and `chat` answer `hello` and what is said
-    about chats (`seq`: the line that a message became); the rest answers `hello`."""
+    about chats (`seq`: the line that a message became); the rest answers `hello`. `launcher`: the site shows
+    the chat's launcher on every page."""
 
     id: str
     accepted: int | None = None
@@ -125,6 +126,7 @@ class LiveOk(Struct, frozen=True, tag="ok", omit_defaults=True):
     status: str | None = None
     chat: str | None = None
     seq: int | None = None
+    launcher: bool = False
 
 
 class LiveError(Struct, frozen=True, tag="error", omit_defaults=True):

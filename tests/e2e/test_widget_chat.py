@@ -270,8 +270,10 @@ async def test_typing_and_preview_are_told_only_where_the_site_allows_it(shop: V
     shop.chat.settings = {"preview": True}
     await page.reload()
     await expect(page.get_by_text("The operator sees what you type")).to_be_visible()
-    await page.locator(".composer textarea").fill("I think")
+    await page.locator(".composer textarea").fill("")
+    await page.locator(".composer textarea").press_sequentially("I think")
     await eventually(lambda: shop.chat.of_type("chat.typing")[-1].get("preview") == "I think")
+    await eventually(lambda: shop.chat.of_type("chat.typing")[-1]["on"] is False, within_s=10)
 
 
 async def test_unread_messages_are_marked_until_they_are_seen(shop: Visit):

@@ -244,6 +244,7 @@ class Channel:
             token=token,
             status=status.status if status is not None else "navigating",
             chat=(status.chat or None) if status is not None and shown else None,
+            launcher=isinstance(site, Site) and site.settings.widget.launcher,
         )
 
     def _settle(self, hello: Hello, identity: Identity, browser: Browser) -> None:

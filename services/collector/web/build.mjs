@@ -73,7 +73,7 @@ async function widget() {
     module: true,
     compress: { passes: 3, unsafe_arrows: true },
     // Names that neither the wire, the browser nor its storage knows.
-    mangle: { properties: { regex: /^(readBy\w+|waitingFor|accepting|early|typed|screen|untilMs|\w+AtMs|dueMs|tries|reachable|wants|polling|askEnd|isOpen|takeTab|keepTab|rated|connected|lines|update|control|writing|unsent|draft|element|failed|frame|answered|act|check|tell|talk|gap|waitS|root|box)$/ } },
+    mangle: { properties: { regex: /^(readBy\w+|waitingFor|accepting|early|typed|screen|untilMs|\w+AtMs|dueMs|tries|reachable|wants|polling|askEnd|isOpen|takeTab|keepTab|rated|connected|lines|update|control|writing|unsent|draft|element|frame|answered|act|check|tell|talk|gap|waitS|root|box)$/ } },
     format: { comments: false },
   });
   return Buffer.from(code);

@@ -22,7 +22,7 @@ export const isFleeting = ({ type }: Frame): boolean => type === "chat.typing" |
 
 /** Refusals that pass: the same frame may be taken later. */
 export const willPass = ({ code, retry_after_s }: Message): boolean =>
-  retry_after_s !== undefined || /^(unavailable|lagging|too_fast|draining|busy|full|hello_first)$/.test(code ?? "");
+  retry_after_s !== undefined || /^(unavailable|lagging|too_fast|try_again|draining|busy|full|hello_first)$/.test(code ?? "");
 
 export const put = (box: readonly Waiting[], frame: Frame): Waiting[] =>
   [...box, { frame, dueMs: 0, tries: 0 }].slice(-MAX_WAITING);

@@ -1,6 +1,6 @@
 /** One page's chat: keeps the state, and connects it with the transport, the view and the browser. */
 import type { Act } from "./act";
-import { act } from "./act";
+import { act, fit } from "./act";
 import { dress, place } from "./frame";
 import type { Language } from "./language";
 import { choose, textsFor } from "./language";
@@ -47,7 +47,9 @@ export class Session {
     this.#transport = new Transport(link, {
       hear: (message) => { this.#become(hear(this.#state, message, Date.now())); },
       answered: (frame, answer) => { this.#become(answered(this.#state, frame, answer)); },
-      reachable: (connected) => { this.#become({ ...this.#state, connected }); },
+      reachable: (connected) => {
+        if (connected !== this.#state.connected) this.#become({ ...this.#state, connected });
+      },
       tick: () => { this.#become(elapse(this.#state, Date.now())); },
       wants: () => {
         const { chat, early, open } = this.#state;
@@ -73,10 +75,9 @@ export class Session {
     this.#build(language, settings);
     this.#panel?.talk.draft(draft);
     this.#ready = true;
-    if (this.#state.open) this.#act({ do: "open" });
-    else if (this.#memory.isOpen && isTalking(this.#state.status)) this.#become({ ...this.#state, open: true });
     this.#listen();
-    this.#become(this.#state);
+    if (this.#state.open) this.#act({ do: "open" });
+    else this.#become({ ...this.#state });
   }
 
   #build(language: Language, settings: Settings): void {
@@ -99,7 +100,7 @@ export class Session {
   }
 
   #listen(): void {
-    document.addEventListener("visibilitychange", () => { this.#become(this.#state); });
+    document.addEventListener("visibilitychange", () => { this.#become({ ...this.#state }); });
     this.#memory.onOpen((open) => {
       if (open !== this.#state.open && (isTalking(this.#state.status) || !open)) this.#become({ ...this.#state, open });
     });
@@ -128,9 +129,10 @@ export class Session {
     else this.#focusLauncher();
   }
 
-  #become(state: State): void {
+  #become(next: State): void {
     const before = this.#state;
-    if (state === before && !this.#ready) return;
+    if (next === before) return;
+    const state = this.#restored(next);
     this.#state = state;
     const { sender } = this.#link;
     sender.chat = state.chat || undefined;
@@ -140,6 +142,13 @@ export class Session {
     if (state.open !== before.open) this.#memory.isOpen = state.open;
     this.#update(state);
     this.#notice(before, state);
+  }
+
+  /** As soon as it is known that a chat goes on: it is open if it was on the page before. */
+  #restored(state: State): State {
+    if (!this.#ready || this.#wasOpened || !(isTalking(state.status) || state.status === "redirected")) return state;
+    this.#wasOpened = true;
+    return { ...state, open: state.open || this.#memory.isOpen };
   }
 
   /** What is seen is read; what is not is announced. */
@@ -163,9 +172,14 @@ export class Session {
     const now = Date.now();
     if (!text) this.#tellTyping(false);
     else {
-      const preview = settings.preview ? Array.from(text).slice(0, MAX_TEXT).join("") : "";
-      if (now - this.#typingAtMs >= TYPING_MS) this.#tellTyping(true, preview);
-      this.#pause = setTimeout(() => { this.#tellTyping(false); }, TYPING_MS * 2);
+      const preview = settings.preview ? fit(text, MAX_TEXT) : "";
+      const due = this.#typingAtMs + TYPING_MS - now;
+      if (due <= 0) this.#tellTyping(true, preview);
+      this.#pause = setTimeout(() => {
+        // The last letters of a preview, and then silence.
+        if (preview && due > 0) this.#tellTyping(true, preview);
+        this.#pause = setTimeout(() => { this.#tellTyping(false); }, TYPING_MS * 2);
+      }, Math.max(due, 0));
     }
   }
 

@@ -90,7 +90,9 @@ export class Transport {
   }
 
   async settings(): Promise<Settings> {
-    const reply = await fetch(`${this.#link.base}/v1/site?key=${encodeURIComponent(this.#link.sender.site)}`);
+    const reply = await fetch(`${this.#link.base}/v1/site?key=${encodeURIComponent(this.#link.sender.site)}`, {
+      signal: AbortSignal.timeout(POST_MS),
+    });
     return reply.ok ? ((await reply.json()) as Settings) : {};
   }
 
