@@ -29,6 +29,7 @@ from services.collector.live.attachments import Departures, Liveness
 from services.collector.live.channel import Desk
 from services.collector.live.desk import LiveDesk
 from services.collector.outcomes import Outcomes
+from services.collector.pressure import Pressure, container_limit
 from services.collector.settings import CollectorSettings
 from shared.domain.partitions import Partitions
 from shared.runtime.clock import Clock, SystemClock
@@ -100,6 +101,8 @@ class Collector:
         self.liveness = Liveness(self.intake, self.outcomes, settings.alive_s)
         self.departures = Departures(self.intake, self.outcomes)
         self.bots = BotCounts(self.intake)
+        self.pressure = Pressure(settings.memory_mb * 1024 * 1024 or container_limit())
+        self.intake.shed = self.pressure.refused
         self.scripts = Scripts(settings.static)
         self._trusted = settings.trusted
         self._total = min(settings.max_connections, descriptors())
@@ -142,7 +145,8 @@ class Collector:
 
     def tasks(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs for as long as the process lives."""
-        tasks = [self.server.sweep, self.liveness.run, self.departures.run, self.bots.run, self.feed.run]
+        tasks = [self.server.sweep, self.liveness.run, self.departures.run, self.feed.run]
+        tasks += [self.bots.run, self.pressure.run]
         return [*tasks, self.countries.run] if self.settings.geoip_db else tasks
 
     async def start(self) -> None:
@@ -184,6 +188,7 @@ def build(settings: CollectorSettings, clock: Clock | None = None) -> Service:
     health.require("redis", collector.redis_problem)
     # Only a note: the other partitions are served, and a collector that is taken away would not make readers faster.
     health.note("lag", collector.intake.lag_problem)
+    health.require("memory", collector.pressure.problem)
     health.note("newcomers", collector.intake.newcomers_problem)
     health.note("geoip", lambda: collector.countries.problem)
     health.note("tracker", lambda: collector.scripts.problem)

@@ -111,6 +111,7 @@ class Intake:
         self._clock = clock
         self._counts = counts
         self.collector = collector
+        self.shed: Callable[[], Refusal | None] = lambda: None  # says no to beacons when the process has no room
         self.on_bot: Callable[[str, str], None] = lambda _site, _name: None  # hears of each crawler: site, name
         self._last_ms = {"stored": -FRESH_MS, "unavailable": -FRESH_MS, "lagging": -FRESH_MS}
         self._last_ms["unremembered"] = -FRESH_MS
@@ -231,7 +232,7 @@ class Intake:
 
     async def batch(self, body: bytes, contact: Contact, channel: Channel) -> Answered | Refusal:
         """Admit the body of a beacon; counted as exactly one outcome."""
-        result = self.address_refused(contact) or await self._admit(body, contact)
+        result = self.address_refused(contact) or self.shed() or await self._admit(body, contact)
         self._counts.input(channel, result.code if isinstance(result, Refusal) else result.outcome)
         return result
 

@@ -67,6 +67,9 @@ class CollectorSettings:
     max_per_address: int = setting(
         "COLLECTOR_MAX_CONNECTIONS_PER_ADDRESS", 0, help="0: half of all; trusted proxies are exempt", minimum=0
     )
+    memory_mb: int = setting(
+        "COLLECTOR_MEMORY_MB", 0, help="above it beacons are refused; 0: 4/5 of the container's limit", minimum=0
+    )
     header_s: float = setting("COLLECTOR_HEADER_S", 10.0, help="seconds until a header must be complete", minimum=0.1)
     body_s: float = setting("COLLECTOR_BODY_S", 10.0, help="seconds until a body must be complete", minimum=0.1)
     hello_s: float = setting("COLLECTOR_HELLO_S", 10.0, help="seconds until a live channel must say hello", minimum=0.1)

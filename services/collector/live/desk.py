@@ -39,7 +39,7 @@ class LiveDesk:
             return Refusal("draining", retry_after_s=1)
         if contact.origin is None:
             return Refusal("forbidden")
-        refused = self._desk.intake.address_refused(contact)
+        refused = self._desk.intake.address_refused(contact) or self._desk.intake.shed()
         if refused is not None:
             return refused
         if len(self._channels) >= self._total or self._by_address[contact.address_key] >= self._per_address:
