@@ -24,7 +24,7 @@ _REF = "#/components/schemas/{name}"
 _BODY: Final = ("empty", "not_json", "encoding", "nul", "nesting", "invalid", "too_large", "content_type")
 _READING: Final = (*_BODY, "content_encoding", "timeout")
 _SITE: Final = ("unknown_site", "gone", "forbidden")
-_STORING: Final = ("too_fast", "unavailable", "lagging")
+_STORING: Final = ("too_fast", "unavailable", "lagging", "overloaded")
 
 
 class Described(Struct, frozen=True):
