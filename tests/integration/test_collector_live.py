@@ -12,9 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from services.collector.live.channel import Channel
 from shared.contracts.streams import CollectorAlive, InEntry, TabAttached, TabDetached, TabEvents
-from shared.domain.partitions import Partitions
-from shared.storage import keys
 from shared.storage.clients import Clients
 from tests.collector_rig import FIREFOX, ORIGIN, SITE, CollectorRig, collector, event, make_site, new_id
 from tests.eventually import eventually
@@ -283,11 +282,15 @@ async def test_channels_are_capped_for_each_address(clients: Clients, redis_url:
                 assert (await other.hello())["type"] == "ok"
 
 
-async def test_a_fault_of_ours_closes_the_channel_in_its_own_language(rig: CollectorRig) -> None:
+async def test_a_fault_of_ours_closes_the_channel_in_its_own_language(
+    rig: CollectorRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It once answered the open WebSocket with an HTTP error, which is garbage there."""
-    visitor = new_id()
-    await rig.clients.call("SET", keys.visitor_side(Partitions(16).of(SITE), SITE, visitor), "not what it should be")
+
+    async def fails(*_arguments: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Channel, "_hello", fails)
     async with rig.live() as channel:
-        answer = await channel.hello(visitor=visitor)
-        assert answer == {"type": "close", "code": "internal", "reconnect": True}
+        assert await channel.hello() == {"type": "close", "code": "internal", "reconnect": True}
         assert await channel.close_code() == 4001

@@ -1,5 +1,4 @@
 -- What visitors are to see of their chats, and as of which entry of the chat stream: later entries come on top of it.
--- reads only
 -- KEYS[1] chat stream, KEYS[2] invitations (hash), KEYS[3..] each visitor's side (hash)
 -- ARGV[1..] each visitor's field among the invitations
 -- result: {id of the stream's last entry or '0-0', then for each visitor packed status, place, invitation ('': none)}
