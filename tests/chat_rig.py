@@ -20,6 +20,7 @@ from shared.domain.partitions import Partitions
 from shared.runtime.clock import ManualClock
 from shared.runtime.service import running
 from shared.storage import keys
+from shared.storage.blocks import payloads_in
 from shared.storage.clients import Clients
 from shared.storage.log import PartitionLog
 from shared.storage.transcripts import Transcripts
@@ -81,7 +82,8 @@ class Visitor:
 
 async def outcomes(clients: Clients, site: str) -> list[Any]:
     entries = await clients.call("XRANGE", keys.stream("chat", PARTITIONS.of(site)), "-", "+")
-    return [one for _, fields in entries for one in decode_chat(fields[b"d"]).outcomes]
+    payloads = [payload for _, fields in entries for payload in payloads_in(fields)]
+    return [one for payload in payloads for one in decode_chat(payload).outcomes]
 
 
 async def shop_with(rig: Rig, **settings: Any) -> Shop:

@@ -27,6 +27,7 @@ from shared.domain.partitions import Partitions
 from shared.domain.visitor import Visitor, pack_visitor
 from shared.runtime.clock import ManualClock
 from shared.storage import keys
+from shared.storage.blocks import payloads_in
 from shared.storage.bots import BotReports
 from shared.storage.canned import CannedReplies
 from shared.storage.chat_records import ChatRecords
@@ -174,7 +175,7 @@ class Api:
         """What the gateway appended about the site's partition."""
         decode = decode_cmd if stream == "cmd" else decode_in
         entries = await self.clients.call("XRANGE", keys.stream(stream, self.partitions.of(site.site)), "-", "+")
-        return [decode(fields[b"d"]) for _, fields in entries]
+        return [decode(payload) for _, fields in entries for payload in payloads_in(fields)]
 
     async def operator(self, site: Site | None = None, role: Role = "operator", **fields: Any) -> Operator:
         """An account, with a role on `site`."""
