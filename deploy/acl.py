@@ -54,6 +54,7 @@ RIGHTS = {
             *_EVERYBODY,
             *_owner("presence"),
             "in:*",
+            "cmd:*",  # who is engaged has left or is back
             "log:*",
             "col:*",
             "v:*",
