@@ -196,7 +196,9 @@ def build(settings: CollectorSettings, clock: Clock | None = None) -> Service:
         name="collector",
         health=health,
         registry=registry,
-        listeners=[Listener(collector.server, settings.host, settings.port, "COLLECTOR_PORT")],
+        listeners=[
+            Listener(collector.server, settings.host, settings.port, "COLLECTOR_PORT", shared=settings.shared_port)
+        ],
         admin=(settings.admin_host, settings.admin_port, "COLLECTOR_ADMIN_PORT"),
         start=collector.start,
         tasks=collector.tasks(),

@@ -27,6 +27,10 @@ class CollectorSettings:
     )
     host: str = setting("COLLECTOR_HOST", "0.0.0.0", help="address to listen on")  # noqa: S104  # the public edge
     port: int = setting("COLLECTOR_PORT", 8100, help="public port", minimum=0, maximum=65535)
+    workers: int = setting(
+        "COLLECTOR_WORKERS", 1, help="processes that share the port; their admin ports follow each other", minimum=1
+    )
+    shared_port: bool = setting("COLLECTOR_SHARED_PORT", False, help="set by the supervisor of several workers")
     admin_host: str = setting("COLLECTOR_ADMIN_HOST", "127.0.0.1", help="address of the admin port")
     admin_port: int = setting("COLLECTOR_ADMIN_PORT", 9100, help="health and metrics", minimum=0, maximum=65535)
     redis_url: str = setting("REDIS_URL", "redis://127.0.0.1:7380/0", help="Redis or Valkey", secret=True)
@@ -93,6 +97,8 @@ class CollectorSettings:
             parse_networks(self.trusted_proxies)
         except ValueError as error:
             problems.append(f"TRUSTED_PROXIES: {error}")
+        if self.workers > 1 and not self.port:
+            problems.append("COLLECTOR_PORT: several workers need a port of a number")
         if problems:
             raise SettingsError("\n".join(problems))
 

@@ -38,6 +38,7 @@ class Listener:
     host: str
     port: int
     setting: str
+    shared: bool = False  # with other processes of this service (SO_REUSEPORT)
     # options of aiohttp's runner: limits and deadlines of the public edges
     options: dict[str, Any] = field(default_factory=dict)
     edge: tuple[Voice, EdgeLimits] | None = None  # an application that faces the public
@@ -75,7 +76,8 @@ async def _listen(listener: Listener) -> tuple[web.BaseRunner, int]:
         runner = web.AppRunner(listener.app, access_log=None, handle_signals=False, **listener.options)
     await runner.setup()
     try:
-        await web.TCPSite(runner, listener.host, listener.port, backlog=BACKLOG).start()
+        shared = listener.shared or None
+        await web.TCPSite(runner, listener.host, listener.port, backlog=BACKLOG, reuse_port=shared).start()
     except OSError as error:
         await runner.cleanup()
         raise PortBusyError(
