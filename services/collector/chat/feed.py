@@ -82,7 +82,10 @@ class ChatFeed:
 
     def leave(self, who: Who, listener: Listens) -> None:
         """Tell it no more."""
-        listeners = self.need(who[0]).listeners
+        following = self._followed.get(self._partitions.of(who[0]))
+        if following is None:  # the process ends, and this was the last to go
+            return
+        listeners = following.listeners
         left = [one for one in listeners.get(who, ()) if one is not listener]
         if left:
             listeners[who] = left
@@ -97,13 +100,16 @@ class ChatFeed:
 
     def forget(self, who: Who, ident: str, answer: asyncio.Future[CommandDone]) -> None:
         """Wait for it no more."""
-        answers = self.need(who[0]).answers
+        answer.cancel()
+        following = self._followed.get(self._partitions.of(who[0]))
+        if following is None:
+            return
+        answers = following.answers
         left = [one for one in answers.get((*who, ident), ()) if one is not answer]
         if left:
             answers[(*who, ident)] = left
         else:
             answers.pop((*who, ident), None)
-        answer.cancel()
 
     def invitation(self, site: str, visitor: str, now_ms: int) -> InviteMade | None:
         """The invitation that waits for this visitor, if one is known: costs nothing, so every beacon may ask."""
