@@ -205,6 +205,17 @@ async def test_policy_that_forbids_connections_leaves_the_picture(shop: Bench):
     assert shop.collector.attempts == 0
 
 
+async def test_the_token_stands_in_no_address(shop: Bench):
+    page = await shop.open()
+    await eventually(lambda: shop.collector.hellos)
+    await shop.open("/known", page)  # with the token that the first page was told
+    await eventually(lambda: [hello for hello in shop.collector.hellos if hello.get("token")])
+    shop.headers = {"Content-Security-Policy": "connect-src 'self'"}
+    await shop.open("/next", page)
+    await eventually(lambda: [batch for channel, batch in shop.collector.requests if channel == "gif"])
+    assert not [batch for channel, batch in shop.collector.requests if channel == "gif" and "token" in batch]
+
+
 async def test_policy_that_forbids_everything_silences(shop: Bench):
     shop.headers = {"Content-Security-Policy": "connect-src 'self'; img-src 'self'"}
     page = await shop.context.new_page()
