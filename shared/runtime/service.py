@@ -181,6 +181,9 @@ async def _serve(build: Callable[[S], Service], settings: S) -> int:
         if not stop.is_set():
             raise
     log.info("stopped")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)  # else closing the loop brings back the default, and an impatient second
+        signal.signal(number, signal.SIG_IGN)  # signal ends a process as killed that has just stopped cleanly
     return 0
 
 
