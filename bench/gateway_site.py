@@ -19,11 +19,14 @@ import json
 import os
 import random
 import re
+import socket
 import statistics
 import sys
 import tempfile
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -49,8 +52,8 @@ from tests.eventually import eventually
 SITE = "s_0000beef"
 SOCKETS_EACH = 20  # of one operator: the gateway's limit
 TICK_S = 0.02
+ESTABLISHED = 1  # of Linux's tcp_info
 STAMP = re.compile(rb"T(\d{13})!")
-FRESH_MS = 60_000  # older titles come with rows that enter a window: they are no change
 ORDERS = [
     "visit_started_at",
     "nickname",
@@ -96,9 +99,7 @@ async def serve(redis_url: str) -> None:
                 held = max(held, time.thread_time() - before)
 
         watching = asyncio.create_task(watch())
-        lines = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-        while await lines.readline():
+        async for _ in lines_in():
             figures = {"held_ms": held * 1e3, "cpu_s": time.process_time(), "kib": resident_kib()}
             print(json.dumps(figures), flush=True)
             await asyncio.sleep(0.05)  # what collecting garbage took for this answer is not the gateway's doing
@@ -116,8 +117,9 @@ class Console(asyncio.Protocol):
     opened: ClassVar[list[float]] = []
     received = 0
 
-    def __init__(self, token: str, view: int) -> None:
-        self._token, self._view = token, view
+    def __init__(self, token: str, view: int, silent: bool = False) -> None:
+        self.token, self.view, self.port = token, view, 0
+        self._silent = silent
         self._transport: asyncio.Transport | None = None
         self._asked_at = 0.0
         self._stage = 0
@@ -134,21 +136,43 @@ class Console(asyncio.Protocol):
         Console.received += len(data)
         if self._stage == 0:
             self._stage = 1
-            self._send(b"40" + json.dumps({"token": self._token}).encode())
+            self._send(b"40" + json.dumps({"token": self.token}).encode())
         elif self._stage == 1 and b'42["ready"' in data:
             self._stage = 2
             self._asked_at = time.perf_counter()
-            request = {"view": "list", "site": SITE, **wish(self._view)}
+            request = {"view": "list", "site": SITE, **wish(self.view)}
             self._send(b"420" + json.dumps(["view:open", request]).encode())
         elif self._stage == 2 and b'"rows"' in data:
             self._stage = 3
             Console.opened.append((time.perf_counter() - self._asked_at) * 1e3)
+            self.opened_view()
+            if self._silent:
+                assert self._transport is not None
+                self._transport.pause_reading()
         elif self._stage == 3:
             now_ms = time.time() * 1e3
-            ages = [now_ms - int(stamp) for stamp in STAMP.findall(data)]
-            Console.ages.extend(age for age in ages if age < FRESH_MS)
+            news = data[max(0, data.find(b'"update":')) :]  # rows that only come into the window bring old moments
+            Console.ages.extend(now_ms - int(stamp) for stamp in STAMP.findall(news) if b'"update":' in news)
             if data.endswith(b"\x81\x012"):
                 self._send(b"3")
+
+    def opened_view(self) -> None:
+        """The first window is here."""
+
+    def cut(self) -> None:
+        """Gone without a goodbye."""
+        assert self._transport is not None
+        self._transport.abort()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the gateway has cut the connection, though nothing is read from it."""
+        assert self._transport is not None
+        with suppress(OSError):
+            sock = socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno()))
+            with sock:
+                return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != ESTABLISHED
+        return True
 
     def _send(self, payload: bytes) -> None:
         assert self._transport is not None
@@ -156,18 +180,31 @@ class Console(asyncio.Protocol):
         self._transport.write(b"\x81" + size + b"\0\0\0\0" + payload)
 
 
-async def operate(port: int, tokens: list[str], operators: int, views: int) -> None:
+async def lines_in() -> AsyncIterator[bytes]:
+    """What the starting process says, until it ends."""
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    while line := await lines.readline():
+        yield line
+
+
+async def operate(port: int, tokens: list[str], operators: int, views: int, silent: bool = False) -> None:
     """Until its input ends: opens all views, then prints and forgets its figures for each line that comes in."""
     loop = asyncio.get_running_loop()
+    consoles: list[Console] = []
+
+    def made(token: str, view: int) -> Console:
+        consoles.append(Console(token, view, silent))
+        return consoles[-1]
+
     for number in range(operators):
         token = tokens[number // SOCKETS_EACH]
-        await loop.create_connection(lambda t=token, n=number: Console(t, n % views), "127.0.0.1", port)  # type: ignore[misc]
+        await loop.create_connection(lambda t=token, n=number: made(t, n % views), "127.0.0.1", port)  # type: ignore[misc]
     await eventually(lambda: len(Console.opened) >= operators, within_s=120, every_s=0.05)
     print(json.dumps({"opened": Console.opened}), flush=True)
-    lines = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    while await lines.readline():
-        print(json.dumps({"ages": Console.ages, "received": Console.received}), flush=True)
+    async for _ in lines_in():
+        standing = sum(not console.gone for console in consoles) if silent else len(consoles)
+        print(json.dumps({"ages": Console.ages, "received": Console.received, "open": standing}), flush=True)
         Console.ages, Console.received = [], 0
 
 
@@ -228,9 +265,9 @@ class Child:
         self._process = process
 
     @classmethod
-    async def start(cls, *arguments: str) -> Child:
+    async def start(cls, *arguments: str, module: str = "bench.gateway_site") -> Child:
         """Run this file in another role."""
-        command = [sys.executable, "-m", "bench.gateway_site", *arguments]
+        command = [sys.executable, "-m", module, *arguments]
         pipe = asyncio.subprocess.PIPE
         return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=2**26))
 
@@ -373,8 +410,7 @@ def main() -> None:
     if options.serve:
         uvloop.run(serve(options.serve))
     elif options.operate:
-        port, tokens, operators, views = json.loads(options.operate)
-        uvloop.run(operate(port, tokens, operators, views))
+        uvloop.run(operate(*json.loads(options.operate)))
     else:
         uvloop.run(run(options))
 

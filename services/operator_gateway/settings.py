@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.operator_gateway.sockets.engine import Doors
+from services.operator_gateway.sockets.engine import CONNECTS_PER_S, Doors
 from shared.domain.peers import TrustedProxies, parse_networks
 from shared.runtime.settings import SettingsError, setting
 from shared.storage.clients import RedisSettings
@@ -30,6 +30,9 @@ class GatewaySettings:
     max_connections: int = setting("GATEWAY_MAX_CONNECTIONS", 5_000, help="operators' sockets", minimum=1)
     max_per_address: int = setting(
         "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS", 500, help="sockets from one address", minimum=1
+    )
+    connects_per_s: int = setting(
+        "GATEWAY_CONNECTS_PER_S", CONNECTS_PER_S, help="sockets let in each second after a burst", minimum=1
     )
     trusted_proxies: str = setting("TRUSTED_PROXIES", "", help="networks whose address header is believed")
     trusted_header: str = setting("TRUSTED_HEADER", "X-Forwarded-For", help="the one header that is believed")
@@ -66,4 +69,5 @@ class GatewaySettings:
             polling=self.polling,
             max_connections=self.max_connections,
             max_per_address=self.max_per_address,
+            connects_per_s=self.connects_per_s,
         )

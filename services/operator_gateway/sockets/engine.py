@@ -23,12 +23,14 @@ from engineio.async_server import AsyncServer
 from engineio.payload import Payload
 
 from services.operator_gateway.sockets.peer import BAD_PACKETS, PeerSocket
+from services.operator_gateway.sockets.turnstile import Turnstile
 
 log = structlog.get_logger()
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_BAD_PACKETS = 3  # a client in order sends none; one may come from a version that is too new
 BODY_DEADLINE_S = 10.0
+CONNECTS_PER_S = 400  # a handshake, a login to look up and a first window take about a millisecond of the loop
 CLOSE_S = 2.0  # for the client's answer to a close frame
 PING_INTERVAL_S = 25  # home routers drop idle links at 60 s
 PING_TIMEOUT_S = 20
@@ -42,13 +44,15 @@ class Doors:
     polling: bool = True
     max_connections: int = 5_000
     max_per_address: int = 500  # an office behind one address
+    connects_per_s: float = CONNECTS_PER_S
     address: Callable[[web.Request], str] = lambda request: request.remote or "unknown"
 
 
 class Occupancy:
-    """Connections by address, counted over both mounts."""
+    """Connections by address and the pace at which they come, over both mounts."""
 
-    def __init__(self) -> None:
+    def __init__(self, connects_per_s: float = CONNECTS_PER_S) -> None:
+        self.turnstile = Turnstile(connects_per_s)
         self.total = 0
         self.by_address: Counter[str] = Counter()
 
@@ -102,6 +106,11 @@ class Engine(AsyncServer):
         self._bad: Counter[str] = Counter()
         self._async = {**(self._async or {}), "websocket": PlainWebSocket, "translate_request": self._environ}
 
+    @property
+    def turnstile(self) -> Turnstile:
+        """The pace at which connections are let in."""
+        return self._occupancy.turnstile
+
     # --- requests ---
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
@@ -109,6 +118,10 @@ class Engine(AsyncServer):
         refusal = self._refusal(request)
         if refusal is not None:
             return _problem(*refusal)
+        if "sid" not in request.query and request.method == "GET":
+            answer = await self._turn(request)
+            if answer is not None:
+                return answer
         if _begins_with_websocket(request):
             return await self._serve_websocket(request)
         response: web.StreamResponse = await super().handle_request(request)
@@ -136,6 +149,19 @@ class Engine(AsyncServer):
         if query.get("transport", ["polling"])[0] not in self.transports:
             return 400, "transport"
         return self._full(request)
+
+    async def _turn(self, request: web.Request) -> web.Response | None:
+        """Wait until it is this newcomer's turn; an answer if there is none, or no room any more."""
+        turnstile, loop = self._occupancy.turnstile, asyncio.get_running_loop()
+        wait_s = turnstile.wait_s(loop.time())
+        if wait_s is None:
+            return _problem(503, "come_back", turnstile.come_back_s(loop.time()))
+        if wait_s:
+            await asyncio.sleep(wait_s)
+            if request.transport is None:
+                return _problem(503, "gone")  # nobody hears it
+        full = self._full(request)
+        return None if full is None else _problem(*full)
 
     def _full(self, request: web.Request) -> tuple[int, str] | None:
         """Why no new connection can be taken now."""
@@ -283,9 +309,10 @@ def _begins_with_websocket(request: web.Request) -> bool:
     )
 
 
-def _problem(status: int, code: str) -> web.Response:
+def _problem(status: int, code: str, retry_after_s: int | None = None) -> web.Response:
     """The library's clients read {code, message}; the message never repeats what was sent."""
     body = json.dumps({"code": 1 if code == "unknown_session" else 3, "message": code})
-    return web.Response(
-        status=status, text=body, content_type="application/json", headers={"Cache-Control": "no-store"}
-    )
+    headers = {"Cache-Control": "no-store"}
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
+    return web.Response(status=status, text=body, content_type="application/json", headers=headers)

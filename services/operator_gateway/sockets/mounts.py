@@ -25,7 +25,7 @@ def add_socket_routes(
     on_bad_packet: Callable[[str], None],
 ) -> list[Engine]:
     """Serve both mounts. Limits count over both."""
-    occupancy = Occupancy()
+    occupancy = Occupancy(doors.connects_per_s)
     guarded = replace(doors, address=address)
     engines = []
     for path, dialect in MOUNTS.items():

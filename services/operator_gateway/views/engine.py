@@ -135,6 +135,11 @@ class SiteViews:
         """How many index entries are held: what memory is bounded by."""
         return sum(len(index) for index in self._indexes.values()) + len(self.replica) * len(self._filling)
 
+    @property
+    def kept(self) -> int:
+        """How many indexes and counters there are."""
+        return len(self._indexes) + len(self._counters)
+
     def has(self, spec: ViewSpec) -> bool:
         """Whether a view like `spec` is open."""
         return spec in self._groups
