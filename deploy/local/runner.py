@@ -19,6 +19,7 @@ from deploy.local.settings import (
     DEMO_EMAIL,
     DEMO_OPERATOR,
     DEMO_SITE_NAME,
+    DEMO_WIDGET,
     HOST,
     LocalSettings,
     kept_password,
@@ -171,6 +172,8 @@ class Runner:
             DEMO_SITE_NAME,
             *origins,
             *who,
+            "--setting",
+            DEMO_WIDGET,
             "--json",
         ]
         process = await asyncio.create_subprocess_exec(

@@ -17,6 +17,7 @@ HOST = "127.0.0.1"
 DEMO_SITE_NAME = "Halden & Birch"
 DEMO_EMAIL = "demo@example.com"
 DEMO_OPERATOR = "Dana Demo"
+DEMO_WIDGET = 'widget={"launcher": true, "color": "#24382f"}'  # the bubble in the demo website's own green
 
 PORTS = {
     "COLLECTOR_PORT": 8100,

@@ -88,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument("--origin", action="append", default=[], metavar="URL", help="as https://example.com; repeatable")
     init.add_argument("--email", required=True)
     init.add_argument("--name", required=True, help="how visitors see the operator")
+    init.add_argument(
+        "--setting", action="append", default=[], metavar="NAME=VALUE", help="of a new site, see `site settings`"
+    )
     _password(init)
     _site_commands(_group(groups, "site", "customer websites"))
     _skill_commands(_group(groups, "skill", "what visitors may need"))
@@ -181,7 +184,8 @@ def _given(arguments: argparse.Namespace) -> Given:
 
 
 async def _init(admin: Admin, arguments: argparse.Namespace) -> Any:
-    return await admin.init(arguments.site_name, arguments.origin, arguments.email, arguments.name, _given(arguments))
+    site, origins, settings = arguments.site_name, arguments.origin, arguments.setting
+    return await admin.init(site, origins, arguments.email, arguments.name, _given(arguments), settings)
 
 
 async def _site_list(admin: Admin, arguments: argparse.Namespace) -> Any:

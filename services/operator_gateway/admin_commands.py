@@ -60,8 +60,19 @@ class Admin:
         self._passwords = passwords
         self._clock = clock
 
-    async def init(self, site_name: str, origins: Sequence[str], email: str, name: str, given: Given) -> Answer:
-        """Make sure that this site and this owner exist, and that the owner may log in with the given password."""
+    async def init(  # noqa: PLR0917  # the words of one command, in its order
+        self,
+        site_name: str,
+        origins: Sequence[str],
+        email: str,
+        name: str,
+        given: Given,
+        settings: Sequence[str] = (),
+    ) -> Answer:
+        """Make sure that this site and this owner exist, and that the owner may log in with the given password.
+
+        `settings` (`name=value`) are a new site's; one that is there keeps its own.
+        """
         account = await self._store.operator_by_email(email)
         answer: Answer = {}
         if account is None:
@@ -74,6 +85,8 @@ class Admin:
         key: str = site.site if site else (await self.create_site(site_name, origins))["site"]
         if site:
             await self.set_origins(key, [*site.origins, *origins])
+        elif settings:
+            await self.change_settings(key, settings)
         member = Membership(site=key, role="admin", primary_skill=(await self._site(key)).default_skill)
         await self._change_operator(
             account.operator,

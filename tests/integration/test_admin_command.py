@@ -94,6 +94,14 @@ def test_init_makes_the_first_site_and_its_owner_and_repeating_it_changes_nothin
     assert len(shell.json("site", "list")) == len(shell.json("operator", "list")) == 1
 
 
+def test_init_gives_settings_to_a_new_site_only(shell: Shell) -> None:
+    made = shell.json(*INIT, "--setting", 'widget={"launcher": true}', "--setting", "idle_ms=30000")
+    site, _operator, _secret = shell.stored(**made)
+    assert (site.settings.widget.launcher, site.settings.idle_ms) == (True, 30_000)
+    assert shell.json(*INIT, "--setting", "idle_ms=50000") == made
+    assert shell.stored(**made)[0] == site
+
+
 def test_init_with_another_password_sets_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     made = shell.json(*INIT)
     monkeypatch.setenv("FIRST", "another password")

@@ -27,6 +27,7 @@ SHOWN: dict[str, tuple[dict[str, Any], set[str]]] = {
     "os": ({"os": "Linux"}, {"device"}),
     "kind": ({"kind": "mobile"}, {"device"}),
     "referrer": ({"referrer": "https://search.example/"}, {"referrer"}),
+    "source": ({"source_kind": "search", "source_name": "Example"}, {"source"}),
     "campaign": ({"campaign": "spring"}, {"campaign"}),
     "attribute": ({"attrs": {"plan": ("pro", START)}}, {"attrs"}),
     "name": ({"attrs": {"name": ("Ada", START)}}, {"nickname", "named"}),
