@@ -8,7 +8,8 @@ import { makeRow } from "./rows";
 
 const ME = { kind: "operator" as const, id: "o_me", name: "Me" };
 const VISITOR = { kind: "visitor" as const, id: "v1", name: "Visitor 1" };
-type Answer = (ack: Ack<object>) => void;
+type Reply = Ack<Record<string, unknown>>;
+type Answer = (ack: Reply) => void;
 
 /** A gateway that keeps one chat, does each message once, and can lose requests, answers and pushes. */
 class Gateway {
@@ -60,7 +61,7 @@ class Gateway {
     else answer(ack);
   }
 
-  private answer(event: string, payload: Record<string, unknown>): Ack<object> {
+  private answer(event: string, payload: Record<string, unknown>): Reply {
     if (this.refuse) return { ok: false, error: { code: this.refuse, message: "" } };
     if (event === "chat:open") {
       const after = typeof payload.after === "number" ? payload.after : 0;

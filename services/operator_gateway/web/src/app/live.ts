@@ -161,7 +161,11 @@ const RECEIVERS: Record<string, (payload: never) => void> = {
   "view:check": (check: ViewCheck) => (check.view === "list" ? list.onCheck(check) : queues.onCheck(check)),
   "view:reset": (reset: ViewReset) => (reset.view === "list" ? list.onReset(reset) : queues.onReset(reset)),
   "operator:changed": onOperator,
-  desk: (state: DeskState) => desk.onDesk(state),
+  desk: (state: DeskState) => {
+    desk.onDesk(state);
+    const none = Object.fromEntries(state.sites.map((site) => [site, 0]));
+    useLive.setState(({ inbox }) => ({ inbox: { ...inbox, ...none, ...state.unread } }));
+  },
   offer: (offer: Offer) => desk.onOffer(offer),
   "offer:gone": (gone: OfferGone) => desk.onOfferGone(gone),
   "chat:event": (line: ChatEvent) => desk.onEvent(line),

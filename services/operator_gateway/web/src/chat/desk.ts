@@ -156,10 +156,10 @@ export class ChatDesk {
   }
 
   /** The gateway names the chats of this operator, and may have missed lines of them. */
-  onDesk({ chats }: DeskState): void {
+  onDesk({ sites, chats }: DeskState): void {
     const present = new Set(chats.map(({ chat }) => chat));
     for (const chat of this.chats.values()) {
-      this.put({ ...chat, mine: present.has(chat.chat) });
+      if (sites.includes(chat.site)) this.put({ ...chat, mine: present.has(chat.chat) });
       this.load(chat.chat);
     }
     for (const { chat, site, visitor, status } of chats) {

@@ -99,7 +99,10 @@ export interface InboxChanged {
 
 export const LONGEST_MESSAGE = 4_000; // code points, the protocol's limit
 
-/** The chats that this operator is in, whenever the console may have missed something. */
+/** The chats that this operator is in on these sites, whenever the console may have missed something. */
 export interface DeskState {
+  sites: string[];
   chats: { site: string; visitor: string; chat: string; status: Status; operators: OperatorRef[] }[];
+  /** Offline messages that wait, by site. */
+  unread: Record<string, number>;
 }

@@ -12,6 +12,7 @@ import { GridHead } from "./GridHead";
 import { showRange, useQuery } from "./query";
 import { rowId, RowView } from "./RowView";
 import { useSelection } from "./selection";
+import { useAnchor } from "./useAnchor";
 import { useGridKeys } from "./useGridKeys";
 import { useLeaving } from "./useLeaving";
 import { useListSnapshot } from "./useWindow";
@@ -44,6 +45,7 @@ export function VisitorGrid({ site }: { site: Site | null }) {
   }, [virtualizer, height]);
   useMovingWindow(virtualizer.range, window ? total : null);
   useTopOnNewQuery(scroller);
+  useAnchor(scroller, window, height, useOrderKey());
   const onKeyDown = useGridKeys(total, (index) => virtualizer.scrollToIndex(index), pageOf(scroller, height));
 
   const at = (index: number): Row | undefined => window?.rows[index - window.offset];
@@ -52,7 +54,7 @@ export function VisitorGrid({ site }: { site: Site | null }) {
   return (
     <div
       ref={scroller}
-      className={`grid grid-${density}`}
+      className={`grid grid-${density}${(virtualizer.scrollOffset ?? 0) > height ? " grid-scrolled" : ""}`}
       style={style}
       role="grid"
       tabIndex={0}
@@ -133,6 +135,14 @@ function useMovingWindow(range: { startIndex: number; endIndex: number } | null,
     }, wait);
     return () => clearTimeout(timer);
   }, [start, end, total]);
+}
+
+/** Equal while the list is ordered and filtered the same way. */
+function useOrderKey(): string {
+  const site = useQuery((query) => query.site);
+  const filter = useQuery((query) => query.filter);
+  const sort = usePreferences((state) => state.sort);
+  return JSON.stringify([site, filter, sort]);
 }
 
 function useTopOnNewQuery(scroller: React.RefObject<HTMLDivElement | null>): void {
