@@ -82,9 +82,9 @@ function WaitingVisitors({ most }: { most: number }) {
   if (open.length === 0) return null;
   return (
     <section className="waiting-list" aria-label={t("chat.waiting")}>
-      <h3>
+      <h2>
         {t("chat.waiting")} <span className="count-mark">{open.length}</span>
-      </h3>
+      </h2>
       <ul>
         {open.slice(0, most).map(({ site, row }) => (
           <li key={row.visitor}>

@@ -51,6 +51,7 @@ export function VisitorGrid({ site }: { site: Site | null }) {
   const at = (index: number): Row | undefined => window?.rows[index - window.offset];
   const style = { "--columns": template(columns), "--row-height": `${height}px` } as CSSProperties;
   const inSight = virtualizer.range;
+  const isShown = virtualizer.getVirtualItems().some(({ index }) => index === selectedIndex);
   return (
     <div
       ref={scroller}
@@ -62,7 +63,7 @@ export function VisitorGrid({ site }: { site: Site | null }) {
       aria-rowcount={total + 1}
       aria-colcount={columns.length}
       aria-busy={window === null || window.loading}
-      aria-activedescendant={selected !== null && selectedIndex !== null ? rowId(selected) : undefined}
+      aria-activedescendant={selected !== null && isShown ? rowId(selected) : undefined}
       onKeyDown={onKeyDown}
     >
       <div className="grid-width" role="presentation">
