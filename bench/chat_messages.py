@@ -47,6 +47,15 @@ CHUNK = 500
 FEW = 10
 
 
+class NoNotices:
+    """Nothing leaves."""
+
+    mails = False
+
+    def wake(self, _partition: Partition, /) -> None:
+        """Nobody sends."""
+
+
 class OneSite:
     """A directory with one site, whose operators are whoever asks."""
 
@@ -117,7 +126,7 @@ class Counted:
     """The service's step; `done` is set after `wanted` entries have been committed."""
 
     def __init__(self, clients: Clients) -> None:
-        self.step = ChatStep(EngagementStore(clients), OneSite(), Metrics(CollectorRegistry()))
+        self.step = ChatStep(EngagementStore(clients), OneSite(), Metrics(CollectorRegistry()), NoNotices())
         self.wanted, self.seen, self.done = 0, 0, asyncio.Event()
 
     async def __call__(self, partition: Partition, inputs: Inputs) -> Changes:

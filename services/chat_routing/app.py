@@ -7,6 +7,9 @@ import secrets
 from prometheus_client import CollectorRegistry
 
 from services.chat_routing.metrics import Metrics
+from services.chat_routing.notify.hooks import Hooks
+from services.chat_routing.notify.mail import Mailer
+from services.chat_routing.notify.worker import Notifier
 from services.chat_routing.nudges import Nudges
 from services.chat_routing.settings import ChatRoutingSettings
 from services.chat_routing.step import ChatStep
@@ -18,7 +21,9 @@ from shared.storage.clients import Clients, RedisSettings
 from shared.storage.directory import Directory
 from shared.storage.engagements import SERVICE, EngagementStore
 from shared.storage.log import PartitionLog
+from shared.storage.notifications import NotificationQueue
 from shared.storage.owner import PartitionOwner
+from shared.storage.transcripts import Transcripts
 
 
 def build(settings: ChatRoutingSettings, *, clock: Clock | None = None) -> Service:
@@ -28,14 +33,28 @@ def build(settings: ChatRoutingSettings, *, clock: Clock | None = None) -> Servi
     registry, health = CollectorRegistry(), Health()
     metrics = Metrics(registry)
     directory = Directory(clients)
-    step = ChatStep(EngagementStore(clients), directory, metrics)
+    clock = clock or SystemClock()
+    instance = settings.instance or f"chat-{secrets.token_hex(6)}"
+    server = settings.mail_server
+    notifier = Notifier(
+        NotificationQueue(clients),
+        partitions,
+        directory,
+        Transcripts(clients, partitions),
+        hooks=Hooks(frozenset(settings.webhook_allow)),
+        mailer=None if server is None else Mailer(server),
+        consumer=instance,
+        clock=clock,
+        count=metrics.notified,
+    )
+    step = ChatStep(EngagementStore(clients), directory, metrics, notifier)
     owner = PartitionOwner(
         clients,
         partitions,
         service=SERVICE,
         stream="cmd",
-        instance=settings.instance or f"chat-{secrets.token_hex(6)}",
-        clock=clock or SystemClock(),
+        instance=instance,
+        clock=clock,
         step=step,
     )
     nudges = Nudges(PartitionLog(clients), partitions)
@@ -62,7 +81,7 @@ def build(settings: ChatRoutingSettings, *, clock: Clock | None = None) -> Servi
         listeners=[],
         admin=(settings.admin_host, settings.admin_port, "CHAT_ROUTING_ADMIN_PORT"),
         start=start,
-        tasks=[owner.run, nudges.run],
+        tasks=[owner.run, nudges.run, notifier.run],
         drain=drain,
         close=close,
     )

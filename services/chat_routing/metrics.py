@@ -23,6 +23,7 @@ class Metrics:
         self._operators = counter("operator_changes", "Operators' states and loads told, by state", "state")
         self._gateways = counter("gateways_unknown", "Gateways asked to announce themselves")
         self._commands = counter("commands", "Commands answered, by code (ok when done)", "code")
+        self._notified = counter("notifications", "Attempts to send a mail or webhook, by outcome", "outcome")
         self._statuses = counter("status_changes", "Visitors' statuses entered", "status")
 
     def committed(self, entries: Sequence[object], timers: int, outcomes: Sequence[object]) -> None:
@@ -40,6 +41,10 @@ class Metrics:
                     self._commands.labels(code or "ok").inc()
                 case StatusChanged(status=status):
                     self._statuses.labels(status).inc()
+
+    def notified(self, outcome: str) -> None:
+        """Count an attempt: delivered, put_off or given_up."""
+        self._notified.labels(outcome).inc()
 
     def watch(self, stats: OwnerStats) -> None:
         """Show the partition loop's figures."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Protocol
 
 from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.kept import Kept, KeptSite
 from services.chat_routing.metrics import Metrics
+from services.chat_routing.notify.news import deliveries
 from services.chat_routing.roster import Known, Roster, unpack_operator
 from services.chat_routing.site_work import Loaded, Sites, SiteWork, refused, unpack_engagement, unpack_pickups
 from services.chat_routing.timers import Due, Who
@@ -35,6 +37,7 @@ from shared.contracts.streams import (
 )
 from shared.domain.partitions import Partition
 from shared.storage.engagements import EngagementStore, Messages, OperatorKey, StoredSite, put_mark
+from shared.storage.notifications import queue_writes
 from shared.storage.owner import BATCH, Changes, Inputs
 from shared.storage.visitor_sides import told_writes
 
@@ -45,13 +48,27 @@ NO_SETTINGS = SiteSettings()  # a site that is not (or no longer) known goes by 
 Outcome = OperatorChanged | GatewayUnknown | ChatOutcome
 
 
+class Notices(Protocol):
+    """Who sends what a commit has queued."""
+
+    @property
+    def mails(self) -> bool:
+        """Whether mails can be sent at all."""
+        ...
+
+    def wake(self, partition: Partition, /) -> None:
+        """Something was queued there."""
+        ...
+
+
 class ChatStep:
     """The step that a :class:`~shared.storage.owner.PartitionOwner` calls. Raises Unavailable."""
 
-    def __init__(self, store: EngagementStore, sites: Sites, metrics: Metrics) -> None:
+    def __init__(self, store: EngagementStore, sites: Sites, metrics: Metrics, notices: Notices) -> None:
         self._store = store
         self._sites = sites
         self._metrics = metrics
+        self._notices = notices
         self._kept = Kept()
 
     async def __call__(self, partition: Partition, inputs: Inputs) -> Changes:
@@ -64,6 +81,8 @@ class ChatStep:
             batch.take(entry)
         batch.elapse(due)
         changes, sites = batch.changes()
+        sent = deliveries(batch.outcomes, self._sites.site, mails=self._notices.mails)
+        changes.writes.extend(queue_writes(partition, sent))
         mark = self._kept.next_mark()
         changes.writes.append(put_mark(partition, mark))
         remember = self._kept.promise(partition, mark, sites)
@@ -73,6 +92,8 @@ class ChatStep:
         def committed() -> None:
             remember()
             self._metrics.committed(entries, len(inputs.due), batch.outcomes)
+            if sent:
+                self._notices.wake(partition)
 
         return replace(changes, on_committed=committed)
 

@@ -124,6 +124,21 @@ class Trigger(Struct, frozen=True, kw_only=True):
     cooldown_ms: Annotated[int, Meta(ge=0, le=90 * 24 * 3_600_000)] = 10 * 60_000
 
 
+class Webhook(Struct, frozen=True):
+    """Where events are posted. `secret` signs them; only chat-routing uses it, and only its maker is ever shown it."""
+
+    url: Annotated[str, Meta(min_length=10, max_length=500, pattern=r"^https?://[^\s]+$(?!\n)")]
+    secret: Annotated[str, Meta(min_length=16, max_length=128)]
+
+
+class Notifications(Struct, frozen=True, kw_only=True):
+    """Who outside the console hears of offline messages (mail and webhooks) and chats that are over (transcripts)."""
+
+    message_emails: Annotated[tuple[Email, ...], Meta(max_length=10)] = ()
+    transcript_emails: Annotated[tuple[Email, ...], Meta(max_length=10)] = ()
+    webhooks: Annotated[tuple[Webhook, ...], Meta(max_length=5)] = ()
+
+
 class Site(Struct, frozen=True, kw_only=True):
     """One customer website."""
 
@@ -137,6 +152,7 @@ class Site(Struct, frozen=True, kw_only=True):
     created_at: int = 0
     rules: Annotated[tuple[SkillRule, ...], Meta(max_length=200)] = ()
     triggers: Annotated[tuple[Trigger, ...], Meta(max_length=50)] = ()
+    notifications: Notifications = Notifications()
     version: int = 0  # grows by one with every change: who writes says which one it has seen
 
 

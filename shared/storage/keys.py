@@ -160,6 +160,16 @@ def trigger_waiting(partition: Partition, site: str) -> str:
     return f"tw:{{{partition.tag}}}:{site}"
 
 
+def notifications(partition: Partition) -> str:
+    """Stream with a consumer group, bounded: mails and webhooks that are to be sent. Chat-routing."""
+    return f"nq:{{{partition.tag}}}"
+
+
+def dead_notifications(partition: Partition) -> str:
+    """Stream, bounded, with expiry: what could not be sent, without its text. Chat-routing."""
+    return f"nd:{{{partition.tag}}}"
+
+
 def desk(partition: Partition, site: str, operator: str) -> str:
     """Hash: visitor -> packed desk line, what the operator has to do with that visitor. Chat-routing."""
     return f"dk:{{{partition.tag}}}:{site}:{operator}"

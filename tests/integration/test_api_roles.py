@@ -66,6 +66,8 @@ MATRIX: dict[tuple[str, str], Expected] = {
     ("POST", "/sites/{site}/triggers"): Expected(ADMINS, {"name": "Prices", "text": "Questions?"}),
     ("PATCH", "/sites/{site}/triggers/{trigger}"): Expected(ADMINS, {"enabled": False}),
     ("DELETE", "/sites/{site}/triggers/{trigger}"): Expected(ADMINS),
+    ("GET", "/sites/{site}/notifications"): Expected(ADMINS),
+    ("PUT", "/sites/{site}/notifications"): Expected(ADMINS, {"message_emails": ["team@shop.example"]}),
     ("GET", "/sites/{site}/canned"): Expected(MEMBERS),
     ("POST", "/sites/{site}/canned"): Expected(SUPERVISORS, {"shortcut": "bye", "text": "Goodbye!"}),
     ("PATCH", "/sites/{site}/canned/{canned}"): Expected(SUPERVISORS, {"text": "Hi!"}),

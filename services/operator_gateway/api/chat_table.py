@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from services.operator_gateway.api import bots, chats, desk, triggers
+from services.operator_gateway.api import bots, chats, desk, notifications, triggers
 from services.operator_gateway.api.routing import OnSite, Route
 from shared.contracts import desk_api as d
+from shared.contracts import notify_api as n
 from shared.contracts import trigger_api as t
 from shared.contracts.sites import Trigger
 
@@ -30,6 +31,12 @@ CHAT_ROUTES: tuple[Route, ...] = (
     Route("PATCH", _TRIGGER, OnSite("admin"), triggers.change_trigger, "Change a trigger", "triggers",
           body=t.TriggerPatch, answer=Trigger, versioned=True),
     Route("DELETE", _TRIGGER, OnSite("admin"), triggers.remove_trigger, "Remove a trigger", "triggers", status=204,
+          versioned=True),
+
+    Route("GET", f"{_SITE}/notifications", OnSite("admin"), notifications.get_notifications, "Mails and webhooks",
+          "notifications", answer=n.NotificationsView),
+    Route("PUT", f"{_SITE}/notifications", OnSite("admin"), notifications.replace_notifications,
+          "Replace mails and webhooks", "notifications", body=n.NotificationsBody, answer=n.NotificationsView,
           versioned=True),
 
     Route("GET", f"{_SITE}/canned", OnSite("operator"), desk.list_canned, "A site's canned replies", "canned",

@@ -1,0 +1,57 @@
+"""What leaves Foyer by mail or webhook, as it stands in the queue `nq:{T}` until it is delivered."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from shared.contracts.chat import ChatId, OfflineMessageLeft
+
+
+class MessageNews(Struct, frozen=True, tag="ol"):
+    """A visitor left an offline message."""
+
+    message: OfflineMessageLeft
+
+
+class ChatNews(Struct, frozen=True, tag="ch"):
+    """A chat is over; its transcript is read when the news is delivered, so that an erased one goes nowhere."""
+
+    site: str
+    visitor: str
+    chat: ChatId
+    status: str
+    reason: str
+    at: int
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One thing for one receiver. `id` is the same at every attempt; `target`: an e-mail address or a URL."""
+
+    id: str
+    news: MessageNews | ChatNews
+    mail: bool
+    target: str
+
+    @property
+    def site(self) -> str:
+        """Whose news."""
+        return self.news.message.site if isinstance(self.news, MessageNews) else self.news.site
+
+
+class Undelivered(Struct, frozen=True, kw_only=True):
+    """An entry of `nd:{T}`: given up after so many attempts. No text of anybody."""
+
+    id: str
+    site: str
+    kind: str
+    target: str
+    reason: str
+    attempts: int
+    at: int
+
+
+encode_delivery = msgspec.msgpack.Encoder().encode
+decode_delivery = msgspec.msgpack.Decoder(Delivery).decode
+encode_undelivered = msgspec.msgpack.Encoder().encode
+decode_undelivered = msgspec.msgpack.Decoder(Undelivered).decode
