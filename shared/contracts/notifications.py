@@ -34,9 +34,15 @@ class Delivery(Struct, frozen=True, kw_only=True):
     target: str
 
     @property
+    def about(self) -> tuple[str, str]:
+        """Site and visitor."""
+        news = self.news.message if isinstance(self.news, MessageNews) else self.news
+        return news.site, news.visitor
+
+    @property
     def site(self) -> str:
         """Whose news."""
-        return self.news.message.site if isinstance(self.news, MessageNews) else self.news.site
+        return self.about[0]
 
 
 class Undelivered(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,10 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import DecodeError
+
 from shared.contracts.chat_records import decode_done_message, decode_inbox_message
+from shared.contracts.notifications import decode_delivery
 from shared.contracts.rows import SEQ_FIELD
 from shared.contracts.sites import Site
 from shared.domain.partitions import Partition
@@ -46,10 +49,11 @@ class StoredSite:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Entries of one visitor's offline messages: those that wait, and those that were dealt with."""
+    """Entries of one visitor's offline messages: those that wait, those that were dealt with, those to be sent out."""
 
     waiting: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    leaving: list[str] = field(default_factory=list)
 
 
 class EngagementStore:
@@ -109,7 +113,12 @@ class EngagementStore:
             async for entry, packed in self._entries(keys.inbox_done(partition, site))
             if decode_done_message(packed).message.visitor == visitor
         ]
-        return Messages(waiting, done)
+        leaving = [
+            entry
+            async for entry, packed in self._entries(keys.notifications(partition))
+            if _about(packed) == (site, visitor)
+        ]
+        return Messages(waiting, done, leaving)
 
     async def _entries(self, key: str) -> AsyncIterator[tuple[str, bytes]]:
         after = "-"
@@ -139,6 +148,14 @@ class EngagementStore:
         """The operators who may have a connection on `gateway`."""
         fields = await self._clients.call("HKEYS", keys.gateway_operators(partition, gateway))
         return [(site, operator) for site, _, operator in (field.decode().partition(" ") for field in fields)]
+
+
+def _about(packed: bytes) -> tuple[str, str] | None:
+    """Whom a delivery is about; one that cannot be read must not keep anybody from being erased."""
+    try:
+        return decode_delivery(packed).about
+    except DecodeError:
+        return None
 
 
 def _whole(few: StoredSite, operators: Any, engaged: Any, meta: list[bytes | None]) -> StoredSite:
@@ -263,12 +280,14 @@ def finish_message(partition: Partition, site: Site, entry: str, packed: bytes) 
 
 
 def erase_messages(partition: Partition, site: str, messages: Messages) -> list[Write]:
-    """Remove these messages from the inbox."""
+    """Remove these messages from the inbox and from what is to be sent."""
     writes = []
     if messages.waiting:
         writes.append(Write("XDEL", keys.inbox(partition, site), tuple(messages.waiting)))
     if messages.done:
         writes.append(Write("XDEL", keys.inbox_done(partition, site), tuple(messages.done)))
+    if messages.leaving:
+        writes.append(Write("XDEL", keys.notifications(partition), tuple(messages.leaving)))
     return writes
 
 

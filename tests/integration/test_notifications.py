@@ -24,7 +24,16 @@ from services.chat_routing.notify.hooks import Hooks
 from services.chat_routing.notify.mail import Mailer, MailServer
 from services.chat_routing.notify.worker import Notifier
 from services.chat_routing.settings import ChatRoutingSettings
-from shared.contracts.chat import AcceptRequest, Actor, EndChat, LeaveForm, OfflineMessageLeft, RequestChat, SendMessage
+from shared.contracts.chat import (
+    AcceptRequest,
+    Actor,
+    EndChat,
+    EraseVisitor,
+    LeaveForm,
+    OfflineMessageLeft,
+    RequestChat,
+    SendMessage,
+)
 from shared.contracts.notifications import Delivery, MessageNews, Undelivered, decode_undelivered
 from shared.contracts.sites import Membership, Notifications, Operator, Site, Webhook
 from shared.contracts.streams import OperatorConnected, encode
@@ -356,3 +365,13 @@ async def test_the_connection_goes_to_the_address_that_was_looked_at(receiver: R
     await hooks.post(f"http://crm.invalid:{receiver.port}/in", SECRET, "d1", {}, 0)
     ((headers, _),) = receiver.got
     assert headers["Host"] == f"crm.invalid:{receiver.port}"
+
+
+async def test_a_message_that_waits_for_a_retry_is_erased_with_its_visitor(clients, redis_url, receiver):
+    await a_site(clients, receiver)
+    receiver.answers = [web.Response(status=503)]
+    async with running(build(settings(redis_url, receiver))):
+        await tell(clients, form("a private word"))
+        await eventually(lambda: receiver.got)
+        await tell(clients, EraseVisitor(SITE, VERA))
+        await eventually(lambda: queue_is_empty(clients))
