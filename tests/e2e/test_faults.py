@@ -23,17 +23,19 @@ Fault = Callable[[Stack, list[Visitor]], Awaitable[None]]
 
 
 @asynccontextmanager
-async def traffic(stack: Stack, visitors: list[Visitor], rounds: int) -> AsyncIterator[None]:
-    """Every visitor looks at `rounds` pages while the block runs, and all are done when it ends."""
+async def traffic(visitors: list[Visitor]) -> AsyncIterator[None]:
+    """Every visitor looks at one page after the other for as long as the block runs, and all are done when it ends."""
+    over = asyncio.Event()
 
     async def browse(visitor: Visitor) -> None:
-        for number in range(rounds):
-            await visitor.view(f"/page-{number}")
+        while not over.is_set():
+            await visitor.view(f"/page-{visitor.n}")
             await asyncio.sleep(0.02)
 
     browsing = [asyncio.create_task(browse(visitor)) for visitor in visitors]
     try:
         yield
+        over.set()
         await asyncio.gather(*browsing)
     finally:
         for task in browsing:
@@ -101,7 +103,7 @@ async def test_nothing_is_lost_or_doubled_when_it_is_killed(tmp_path, victim):
     ):
         await operator.open(stack.site, limit=200)
         visitors = [Visitor(session, lambda: stack.collector, stack.site, ORIGIN) for _ in range(VISITORS)]
-        async with traffic(stack, visitors, rounds=60):
+        async with traffic(visitors):
             await FAULTS[victim](stack, visitors)
         await counted_exactly(operator, visitors)
         assert operator.bad_checks == 0
@@ -130,7 +132,8 @@ async def test_two_instances_of_each_share_the_work_and_either_may_stop(tmp_path
                 Visitor(session, lambda: collectors[next(turn) % len(collectors)], stack.site, ORIGIN)
                 for _ in range(VISITORS)
             ]
-            async with traffic(stack, visitors, rounds=60):
+            async with traffic(visitors):
+                await some_traffic(visitors)
                 for instance in first:
                     if instance.service == "operator_gateway":
                         continue
