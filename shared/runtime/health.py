@@ -19,6 +19,7 @@ class Health:
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
         self._notes: dict[str, Check] = {}
+        self.serving = False  # set once all ports are open
         self.draining = False
 
     def require(self, name: str, check: Check) -> None:
@@ -32,7 +33,9 @@ class Health:
     def reasons(self) -> dict[str, str]:
         """Why the process is not ready; empty when it is."""
         reasons = {name: reason for name, check in self._checks.items() if (reason := check()) is not None}
-        return {"process": "draining", **reasons} if self.draining else reasons
+        if self.draining or not self.serving:
+            return {"process": "draining" if self.draining else "starting", **reasons}
+        return reasons
 
     def warnings(self) -> dict[str, str]:
         """What is not as it should be, though the process serves."""

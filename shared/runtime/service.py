@@ -130,6 +130,7 @@ async def running(service: Service) -> AsyncIterator[Running]:
             task = asyncio.create_task(make(), name=getattr(make, "__qualname__", service.name))
             task.add_done_callback(ended)
             tasks.append(task)
+        service.health.serving = True
         yield Running(service, [*ports, admin_port], failed)
     finally:
         service.health.draining = True

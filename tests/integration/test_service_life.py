@@ -65,6 +65,19 @@ async def test_ready_says_why_not():
         assert (await fetch(up.admin_port, "/readyz"))[0] == 200
 
 
+async def test_it_is_not_ready_before_its_ports_are_open():
+    seen: list[dict[str, str]] = []
+
+    async def start() -> None:
+        seen.append(built.health.reasons())
+
+    built = service(start=start)
+    async with running(built):
+        assert seen == [{"process": "starting"}]
+        assert built.health.reasons() == {}
+    assert built.health.reasons() == {"process": "draining"}
+
+
 async def test_it_drains_before_it_closes():
     order: list[str] = []
     async with running(service(order)):
