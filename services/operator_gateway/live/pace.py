@@ -51,18 +51,23 @@ class Load:
     HIGH = 0.9  # of one core: there is no room left for a burst
     LOW = 0.7
     LATE_S = 0.25  # the loop came this much too late to its sample: somebody else has the processor
+    PRESSED_SAMPLES = 2  # in a row before one step more: many who come at once are no lasting load
     CALM_SAMPLES = 4  # before one step back: shedding must not swing
 
     def __init__(self) -> None:
         self.shedding = Shedding.NOTHING
-        self._calm = 0
+        self._calm = self._pressed = 0
 
     def sample(self, used: float, late_s: float) -> None:
         """The share of a core used since the sample before, and how late this one comes."""
         if used >= self.HIGH or late_s >= self.LATE_S:
             self._calm = 0
-            self.shedding = Shedding(min(Shedding.IDLE, self.shedding + 1))
+            self._pressed += 1
+            if self._pressed >= self.PRESSED_SAMPLES:
+                self._pressed = 0
+                self.shedding = Shedding(min(Shedding.IDLE, self.shedding + 1))
             return
+        self._pressed = 0
         self._calm = self._calm + 1 if used <= self.LOW else 0
         if self._calm >= self.CALM_SAMPLES:
             self._calm = 0

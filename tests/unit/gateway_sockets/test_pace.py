@@ -42,7 +42,8 @@ def test_load_sheds_step_by_step_and_takes_it_back_when_it_stays_calm() -> None:
     load = Load()
     levels = []
     for _ in range(4):
-        load.sample(1.0, 0.0)
+        for _ in range(Load.PRESSED_SAMPLES):
+            load.sample(1.0, 0.0)
         levels.append(load.shedding)
     assert levels == [Shedding.TICKS, Shedding.PAGES, Shedding.IDLE, Shedding.IDLE]
     for _ in range(Load.CALM_SAMPLES - 1):
@@ -57,5 +58,8 @@ def test_load_sheds_step_by_step_and_takes_it_back_when_it_stays_calm() -> None:
 
 def test_a_loop_that_comes_late_is_load_too() -> None:
     load = Load()
-    load.sample(0.1, Load.LATE_S)
-    assert load.shedding == Shedding.TICKS
+    levels = []
+    for late_s in (Load.LATE_S, 0.0, Load.LATE_S, Load.LATE_S):
+        load.sample(0.1, late_s)
+        levels.append(load.shedding)
+    assert levels == [Shedding.NOTHING, Shedding.NOTHING, Shedding.NOTHING, Shedding.TICKS]
