@@ -267,7 +267,7 @@ class ViewDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `insert` puts a row at a position of the list as it is at that moment, `move` takes a visitor out and puts it back
     at a position. In `update`, a field that is null is absent from now on. Only if `prev` is the last seq applied and
     `epoch` the same; else `view:sync`. `view` is put in when the frame is made, since each client names its own.
-    `slowed`: updates come only every so many ms for now, because there is too much to do; absent while all is well.
+    `slowed`: updates come only every so many ms, because there is too much to do; absent while all is well.
     """
 
     epoch: str

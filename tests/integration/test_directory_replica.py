@@ -17,6 +17,7 @@ from shared.storage import directory_metrics, keys
 from shared.storage.clients import Clients, RedisSettings
 from shared.storage.directory import Directory, DirectoryChange, OperatorChanged, Reloaded, SiteChanged
 from shared.storage.directory_store import KEPT_CHANGES, DirectoryStore, Refused, Written
+from shared.storage.faults import Unavailable
 from tests.eventually import eventually
 
 
@@ -259,7 +260,8 @@ async def test_replica_starts_before_redis_and_outlives_its_restart(tmp_path: Pa
     clients = Clients(RedisSettings(server.url))
     replica = Directory(clients)
     starting = asyncio.create_task(replica.start())
-    await asyncio.sleep(0.1)
+    with pytest.raises(Unavailable):  # it has had the time of a whole attempt
+        await clients.call("PING")
     assert not starting.done()
     try:
         server.start()
