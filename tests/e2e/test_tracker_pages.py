@@ -49,6 +49,7 @@ async def test_routes_of_a_single_page_application_are_views(shop: Bench, naviga
     if not navigation_api:
         shop.before = "Object.defineProperty(window, 'navigation', { value: undefined })"
     page = await shop.open("/")
+    await eventually(partial(shop.saw, ["/"]))
     for step, path in [
         ("history.pushState({}, '', '/push')", "/push"),
         ("history.replaceState({}, '', '/replace')", "/replace"),
