@@ -8,6 +8,9 @@ import pytest
 
 from shared.embedded import EmbeddedValkey
 from shared.storage.clients import Clients, RedisSettings
+from tests.no_skips import pytest_runtest_makereport
+
+__all__ = ["pytest_runtest_makereport"]
 
 
 @pytest.fixture(scope="session")

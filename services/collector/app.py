@@ -100,7 +100,7 @@ class Collector:
         self.intake = Intake(rules, self.appender, clock, self.outcomes, f"c_{secrets.token_hex(6)}")
         self.liveness = Liveness(self.intake, self.outcomes, settings.alive_s)
         self.departures = Departures(self.intake, self.outcomes)
-        self.bots = BotCounts(self.intake)
+        self.bots = BotCounts(self.intake, self.outcomes)
         self.pressure = Pressure(settings.memory_mb * 1024 * 1024 or container_limit())
         self.intake.shed = self.pressure.refused
         self.scripts = Scripts(settings.static)

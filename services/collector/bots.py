@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 
 from services.collector.intake import Intake
+from services.collector.outcomes import Outcomes
 from shared.contracts.streams import MAX_BOT_NAMES, OTHER_BOTS, BotsSeen
 
 EVERY_S = 60.0
@@ -19,14 +20,16 @@ MAX_SITES = 1_000  # with crawlers in a minute; the others are not counted
 class BotCounts:
     """What has been seen and not been told yet; bounded by sites and by names of each."""
 
-    def __init__(self, intake: Intake, every_s: float = EVERY_S) -> None:
+    def __init__(self, intake: Intake, outcomes: Outcomes, every_s: float = EVERY_S) -> None:
         self._intake = intake
+        self._outcomes = outcomes
         self._every_s = every_s
         self._seen: dict[str, Counter[str]] = {}
         intake.on_bot = self.saw
 
     def saw(self, site: str, name: str) -> None:
-        """Count one request of the crawler `name`."""
+        """Count one request, or one hello on a live channel, of the crawler `name`."""
+        self._outcomes.bot(name)
         if site not in self._seen and len(self._seen) >= MAX_SITES:
             return
         counts = self._seen.setdefault(site, Counter())

@@ -145,9 +145,12 @@ class Intake:
             return site
         return self.site_for(key, origin)
 
-    def is_bot(self, contact: Contact) -> bool:
-        """Whether the sender says that it is a crawler."""
-        return self._rules.classify(contact.user_agent).bot
+    def is_bot(self, site: Site, contact: Contact) -> bool:
+        """Whether the sender says that it is a crawler, which is counted for the site under its name."""
+        agent = self._rules.classify(contact.user_agent)
+        if agent.bot:
+            self.on_bot(site.site, agent.name)
+        return agent.bot
 
     def address_refused(self, contact: Contact) -> Refusal | None:
         """429 when this address asks too often."""
@@ -243,9 +246,7 @@ class Intake:
         site = self.site_for(batch.head.site, contact.origin)
         if isinstance(site, Refusal):
             return site
-        agent = self._rules.classify(contact.user_agent)
-        if agent.bot:
-            self.on_bot(site.site, agent.name)
+        if self.is_bot(site, contact):
             return Answered(outcomes.BOT)
         identity = await self.identify(batch.head, contact)
         if isinstance(identity, Refusal):

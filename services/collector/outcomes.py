@@ -15,6 +15,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from shared.contracts.streams import MAX_BOT_NAMES, OTHER_BOTS
+
 Channel = Literal["http", "pixel", "live", "chat"]
 
 ACCEPTED = "accepted"
@@ -27,7 +29,7 @@ _BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 
 
 class Outcomes(Collector):
-    """The collector's figures. Labels are from fixed sets: codes, channels, route names, reasons.
+    """The collector's figures. Labels are from fixed sets: codes, channels, route names, reasons; and bounded: bots.
 
     Not for threads: everything that counts runs in the event loop.
     """
@@ -36,6 +38,7 @@ class Outcomes(Collector):
         self._inputs: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._answers: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._dropped: defaultdict[str, int] = defaultdict(int)
+        self._bots: defaultdict[str, int] = defaultdict(int)
         self._appends = [0] * (len(_BUCKETS_S) + 1)
         self._append_sum_s = 0.0
         self.events = 0
@@ -59,6 +62,10 @@ class Outcomes(Collector):
         """A limit closed a connection."""
         self._dropped[reason] += 1
 
+    def bot(self, name: str) -> None:
+        """A crawler came; names beyond so many are counted together."""
+        self._bots[name if name in self._bots or len(self._bots) < MAX_BOT_NAMES else OTHER_BOTS] += 1
+
     def stored(self, events: int, took_s: float) -> None:
         """Events were appended; `took_s` from submission to confirmation."""
         self.events += events
@@ -71,6 +78,8 @@ class Outcomes(Collector):
         yield _labelled("answers", "HTTP answers.", ("route", "status"), self._answers)
         dropped = {(reason,): count for reason, count in self._dropped.items()}
         yield _labelled("connections_dropped", "Connections closed by a limit.", ("reason",), dropped)
+        bots = {(name,): count for name, count in self._bots.items()}
+        yield _labelled("bots", "Crawlers by the name they give themselves, over all sites.", ("name",), bots)
         yield CounterMetricFamily(f"{_PREFIX}events", "Events stored.", value=self.events)
         yield CounterMetricFamily(f"{_PREFIX}unremembered", "Newcomers taken as anonymous.", value=self.unremembered)
         lost = self.departures_dropped

@@ -7,8 +7,9 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 from playwright.async_api import Browser, async_playwright
+
+from tests.tools import tool
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -25,13 +26,8 @@ UNWANTED_DEFAULTS = ["--disable-back-forward-cache"]
 
 def chromium_path() -> str:
     """Where Chromium is; without one the test is skipped with one line, except in CI, where it fails."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if path:
-        return path
-    message = "no Chromium: install Debian's package `chromium` or set CHROMIUM to one"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
+    named = os.environ.get("CHROMIUM") or shutil.which("chromium-browser")
+    return named or tool("chromium")
 
 
 @asynccontextmanager

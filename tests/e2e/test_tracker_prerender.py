@@ -14,13 +14,10 @@ import pytest
 from aiohttp import web
 
 from tests.e2e.chromium import ARGUMENTS, chromium_path
-from tests.e2e.tracker_bench import SITE, STATIC, RecordingCollector, served
+from tests.e2e.tracker_bench import SITE, RecordingCollector, served
 from tests.eventually import eventually
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (STATIC / "v1.js").exists(), reason="the tracker is not built (make setup)"),
-]
+pytestmark = pytest.mark.browser
 
 RULES = '{"prerender":[{"urls":["/next"],"eagerness":"immediate"}]}'
 HOME = f"""<script type="speculationrules">{RULES}</script><a id=link href="/next">next</a><script>

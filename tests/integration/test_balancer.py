@@ -4,9 +4,7 @@ Only the addresses are replaced: what Compose finds by name is given here by por
 """
 
 import asyncio
-import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -19,6 +17,7 @@ from aiohttp import web
 
 from shared.embedded.server import free_port
 from tests.eventually import eventually
+from tests.tools import tool
 
 CONFIG = Path(__file__).resolve().parents[2] / "deploy/balancer/haproxy.cfg"
 
@@ -92,10 +91,7 @@ def configuration(websites: int, operators: int, collectors: list[Instance], gat
 
 @pytest.fixture
 async def balanced(tmp_path: Path) -> AsyncIterator[Balanced]:
-    program = shutil.which("haproxy")
-    if program is None and not os.environ.get("CI"):
-        pytest.skip("haproxy is not installed")
-    assert program is not None, "haproxy is not installed"
+    program = tool("haproxy")
     collectors, gateways = [Instance("c1"), Instance("c2")], [Instance("g1"), Instance("g2")]
     websites, operators = free_port(), free_port()
     config = tmp_path / "haproxy.cfg"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import aiohttp
+from prometheus_client import CollectorRegistry
 
 from services.collector.agents import agent_classifier
 from services.collector.bots import MAX_SITES, BotCounts
+from services.collector.outcomes import Outcomes
 from services.presence.commit import bounded
 from shared.contracts.streams import MAX_BOT_NAMES, OTHER_BOTS, BotsSeen, TabEvents
-from tests.collector_rig import SITE, batch, collector, make_site, new_id
+from tests.collector_rig import SITE, batch, collector, make_site, new_id, pixel_path
 from tests.eventually import eventually
 from tests.stack import EMAIL, PASSWORD, Stack
 
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+GPTBOT = "Mozilla/5.0 AppleWebKit/537.36 (compatible; GPTBot/1.2; +https://openai.com/gptbot)"
 
 
 def test_a_crawler_is_called_what_it_calls_itself():
@@ -21,7 +24,7 @@ def test_a_crawler_is_called_what_it_calls_itself():
         GOOGLEBOT: "Googlebot",
         "curl/8.5.0": "curl",
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 HeadlessChrome/140.0.0.0 Safari/537.36": "HeadlessChrome",
-        "Mozilla/5.0 AppleWebKit/537.36 (compatible; GPTBot/1.2; +https://openai.com/gptbot)": "GPTBot",
+        GPTBOT: "GPTBot",
         "python-requests/2.32": "python-requests",
     }
     assert {text: classify(text).name for text in names} == names
@@ -46,9 +49,18 @@ async def test_crawlers_reach_the_stream_as_counts_when_the_collector_stops(clie
             assert (await rig.post(batch(visitor=new_id()), {"User-Agent": GOOGLEBOT})).status == 204
         assert (await rig.post(batch(), {"User-Agent": "curl/8.5.0"})).status == 204
         assert (await rig.post(batch())).status == 204
+        # Every channel counts: the picture, and a live channel, which a crawler that runs scripts may open.
+        assert (await rig.request("GET", pixel_path(batch()), {"User-Agent": GPTBOT})).status == 200
+        async with rig.live(**{"User-Agent": GPTBOT}) as live:
+            assert (await live.hello())["code"] == "bot"
+            assert await live.close_code() == 4511
+        async with rig.live(**{"User-Agent": GPTBOT, "Origin": "https://elsewhere.example"}) as live:
+            assert (await live.hello())["code"] == "forbidden"  # no site's crawler: nobody is told
+        assert await rig.metric('foyer_collector_bots_total{name="GPTBot"}') == 2
+        assert await rig.metric('foyer_collector_bots_total{name="Googlebot"}') == 3
     found = await rig.entries()
     [seen] = [entry for entry in found if isinstance(entry, BotsSeen)]
-    assert (seen.site, seen.counts) == (SITE, {"Googlebot": 3, "curl": 1})
+    assert (seen.site, seen.counts) == (SITE, {"Googlebot": 3, "curl": 1, "GPTBot": 2})
     assert sum(isinstance(entry, TabEvents) for entry in found) == 1
 
 
@@ -63,7 +75,8 @@ class Refusing:
 
 
 async def test_what_redis_does_not_take_is_told_later_and_stays_bounded():
-    counts = BotCounts(Refusing())  # type: ignore[arg-type]
+    outcomes = Outcomes(registry := CollectorRegistry())
+    counts = BotCounts(Refusing(), outcomes)  # type: ignore[arg-type]
     for n in range(MAX_SITES + 10):
         for name in range(3):
             counts.saw(f"s_{n}", f"bot{name}")
@@ -72,6 +85,9 @@ async def test_what_redis_does_not_take_is_told_later_and_stays_bounded():
     for name in range(2 * MAX_BOT_NAMES):
         counts.saw("s_0", f"other{name}")
     assert len(counts._seen["s_0"]) <= MAX_BOT_NAMES + 1
+    [family] = [one for one in registry.collect() if one.name == "foyer_collector_bots"]
+    assert len(family.samples) <= MAX_BOT_NAMES + 1
+    assert sum(sample.value for sample in family.samples) == 3 * (MAX_SITES + 10) + 2 * MAX_BOT_NAMES
 
 
 async def test_the_owner_sees_who_came(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -14,6 +13,7 @@ from shared.contracts.streams import TabEvents
 from shared.storage.clients import Clients
 from tests.collector_rig import FIREFOX, ORIGIN, CollectorRig, batch, collector, make_site
 from tests.eventually import eventually
+from tests.tools import tool
 
 HEAD = f"Host: x\r\nOrigin: {ORIGIN}\r\nUser-Agent: {FIREFOX}\r\nContent-Type: text/plain\r\n"
 
@@ -95,12 +95,11 @@ SLOW = {
 
 
 @pytest.mark.parametrize("kind", SLOW)
-@pytest.mark.skipif(shutil.which("slowhttptest") is None, reason="slowhttptest is not installed (Debian: slowhttptest)")
 async def test_visitors_are_served_while_others_are_slow_on_purpose(rig: CollectorRig, kind: str) -> None:
     """300 connections against room for 150: who is slow is sent away, who is quick does not notice."""
     path = "/v1/site?key=s_9f8e7d6c" if kind == "readers" else "/v1/e"
     attack = await asyncio.create_subprocess_exec(
-        *("slowhttptest", *SLOW[kind], "-c", "300", "-r", "150", "-l", "4", "-p", "2", "-u", rig.url + path),
+        *(tool("slowhttptest"), *SLOW[kind], "-c", "300", "-r", "150", "-l", "4", "-p", "2", "-u", rig.url + path),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

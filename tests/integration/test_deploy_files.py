@@ -1,6 +1,5 @@
 """The files of the container set-up hold together; checked by the programs that read them where these are installed."""
 
-import os
 import re
 import shutil
 import stat
@@ -14,18 +13,10 @@ from typing import Any
 import pytest
 
 from deploy import container
+from tests.tools import tool
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("collector", "presence", "chat-routing", "operator-gateway")
-
-
-def tool(name: str) -> str:
-    """The program, or a skip where it is not installed; CI installs it, so there its absence is a failure."""
-    found = shutil.which(name)
-    if found is None and not os.environ.get("CI"):
-        pytest.skip(f"{name} is not installed")
-    assert found is not None, f"{name} is not installed"
-    return found
 
 
 @pytest.fixture

