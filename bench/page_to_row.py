@@ -27,7 +27,7 @@ from tests.visitor import Visitor
 
 PAUSE_S = 0.01
 DEADLINE_S = 10.0
-HEADLESS = {"COLLECTOR_NEVER_BOTS": "HeadlessChrome"}  # such browsers are taken for robots otherwise
+HEADLESS = {"COLLECTOR_DECLARED_CRAWLERS_ONLY": "on"}  # such browsers are taken for robots otherwise
 
 
 def percentiles(times_ms: list[float]) -> str:

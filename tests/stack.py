@@ -159,7 +159,7 @@ class Stack:
     def environment(self, **more: str) -> dict[str, str]:
         """What a process of this stack sees."""
         base = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "CI") if key in os.environ}
-        browsers = {"COLLECTOR_NEVER_BOTS": "HeadlessChrome"}  # else Playwright's visitors count as crawlers
+        browsers = {"COLLECTOR_DECLARED_CRAWLERS_ONLY": "on"}  # else Playwright's visitors count as crawlers
         secrets = {"FOYER_SECRET": "0123456789abcdef" * 4, "FOYER_ADMIN_PASSWORD": PASSWORD}
         return {**base, **browsers, **secrets, "REDIS_URL": self.redis_url("operator_gateway"), **self.env, **more}
 

@@ -30,9 +30,9 @@ PORTS = {
     "VALKEY_PORT": 7380,
 }
 
-# In a local trial everybody comes from one address, and a browser that a script drives is a visitor like any other.
+# In a local trial everybody comes from one address, and whoever a program plays is a visitor like any other.
 TRIAL = {
-    "COLLECTOR_NEVER_BOTS": "HeadlessChrome",
+    "COLLECTOR_DECLARED_CRAWLERS_ONLY": "on",
     "COLLECTOR_ADDRESS_PER_S": "20000",
     "COLLECTOR_ADDRESS_BURST": "100000",
     "COLLECTOR_NEWCOMERS_PER_S": "5000",

@@ -34,6 +34,9 @@ class Agent(Struct, frozen=True):
 
 # "Googlebot" of "Mozilla/5.0 (compatible; Googlebot/2.1; …)"; else the first product, as in "curl/8.0".
 _CALLED = re.compile(r"\b[A-Za-z][\w-]*(?:bot|crawler|spider|slurp|preview|HeadlessChrome)\b|\bHeadlessChrome\b", re.I)
+_DECLARED = re.compile(
+    r"bot\b|crawl|spider|slurp|externalhit|\+https?:", re.I
+)  # crawlers name a page that explains them
 _PRODUCT = re.compile(r"[A-Za-z][\w.-]*")
 MAX_NAME = 32
 
@@ -52,17 +55,20 @@ def _kind(text: str, system: str) -> DeviceKind:
     return "desktop" if system in _DESKTOP_SYSTEMS else "other"
 
 
-def agent_classifier(never_bots: tuple[str, ...] = ()) -> Callable[[str], Agent]:
-    """A function from a User-Agent header to :class:`Agent`. Texts that contain one of `never_bots` are no crawlers."""
+def agent_classifier(declared_only: bool = False) -> Callable[[str], Agent]:
+    """A function from a User-Agent header to :class:`Agent`.
+
+    Crawlers are those known, browsers that a program drives, and programs that fetch. With `declared_only` they are
+    those alone that call themselves one: for trials and tests, where programs play visitors.
+    """
     bots = Bots()
 
     @lru_cache(maxsize=REMEMBERED)
     def known(text: str) -> Agent:
-        spared = any(token in text for token in never_bots)
         parsed = ua_parser.parse(text)
         browser = parsed.user_agent.family if parsed.user_agent else ""
         system = parsed.os.family if parsed.os else ""
-        bot = not spared and bots.is_bot(text)
+        bot = bots.is_bot(text) and (not declared_only or bool(_DECLARED.search(text)))
         return Agent(bot, Device(browser[:64], system[:64], _kind(text, system)), _called(text) if bot else "")
 
     def classify(text: str) -> Agent:

@@ -81,7 +81,7 @@ class Collector:
         self.outcomes = Outcomes(registry)
         self.appender = GroupAppender(PartitionLog(clients, settings.lag_limit), APPEND_S)
         self.partitions = Partitions(settings.partitions)
-        self._classify = agent_classifier(settings.never_bots)
+        self._classify = agent_classifier(settings.declared_crawlers_only)
         self.sides = VisitorSides(clients, self.partitions)
         self.feed = ChatFeed(clients, self.partitions, self.sides)
         self.sources = Sources(self.feed, self.sides, Transcripts(clients, self.partitions))

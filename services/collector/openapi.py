@@ -133,6 +133,9 @@ OPERATIONS: Final[dict[str, dict[str, Described]]] = {
     "/t/versions.json": {
         "GET": Described("Versions of the tracker", "Version to SRI hash.", {200: ("A map.", "application/json")}, ())
     },
+    "/t/widgets.json": {
+        "GET": Described("Versions of the widget", "Version to SRI hash.", {200: ("A map.", "application/json")}, ())
+    },
 }
 
 

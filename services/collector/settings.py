@@ -42,8 +42,8 @@ class CollectorSettings:
     static: Path = setting("COLLECTOR_STATIC", STATIC, help="folder of the built tracker")
     trusted_proxies: str = setting("TRUSTED_PROXIES", "", help="networks whose address header is believed")
     trusted_header: str = setting("TRUSTED_HEADER", "X-Forwarded-For", help="the one header that is believed")
-    never_bots: tuple[str, ...] = setting(
-        "COLLECTOR_NEVER_BOTS", (), help="user agents that contain one of these are no crawlers"
+    declared_crawlers_only: bool = setting(
+        "COLLECTOR_DECLARED_CRAWLERS_ONLY", False, help="browsers that programs drive, and programs, are visitors"
     )
     address_per_s: float = setting("COLLECTOR_ADDRESS_PER_S", 500.0, help="requests an address", minimum=0.001)
     address_burst: int = setting("COLLECTOR_ADDRESS_BURST", 5000, help="requests of an address at once", minimum=1)

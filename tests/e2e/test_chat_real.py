@@ -16,7 +16,7 @@ from tests.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
-HEADLESS = {"COLLECTOR_NEVER_BOTS": "HeadlessChrome"}  # such browsers are taken for robots otherwise
+HEADLESS = {"COLLECTOR_DECLARED_CRAWLERS_ONLY": "on"}  # such browsers are taken for robots otherwise
 
 
 @dataclass

@@ -18,7 +18,7 @@ from tests.stack import EMAIL, PASSWORD, Stack
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 # Small numbers of the behaviour, so that nobody waits a minute for a visitor to leave.
 SETTINGS = {"leave_grace_ms": 1_500, "visit_gap_ms": 500, "idle_ms": 2_500}
-HEADLESS = {"COLLECTOR_NEVER_BOTS": "HeadlessChrome"}  # such browsers are taken for robots otherwise
+HEADLESS = {"COLLECTOR_DECLARED_CRAWLERS_ONLY": "on"}  # such browsers are taken for robots otherwise
 SOON_MS = 15_000
 
 

@@ -36,7 +36,7 @@ class _File:
 def _cache(path: str) -> str:
     if path in ("v1.js", "widget.js"):
         return _HOUR
-    return _MINUTE if path == "versions.json" else _FOR_EVER
+    return _MINUTE if path in ("versions.json", "widgets.json") else _FOR_EVER
 
 
 def _file(path: str, content: bytes) -> _File:

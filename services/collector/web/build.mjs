@@ -1,4 +1,4 @@
-// Builds static/v1.js (tracker), static/widget.js, both again below static/<version>/, and static/versions.json
+// Builds static/v1.js (tracker), static/widget.js, both again below static/<version>/, and static/versions.json, widgets.json
 // (version and file → SRI hash); fails over a size budget.
 // A pinned file never changes, so its version carries the hash of the contents beside the number of the release.
 import { createHash } from "node:crypto";
@@ -96,9 +96,8 @@ const release = `${version}-${digest(Buffer.concat(Object.values(files))).toStri
 mkdirSync(`${out}${release}`, { recursive: true });
 writeFileSync(`${out}v1.js`, files["t.js"]);
 writeFileSync(`${out}widget.js`, files["widget.js"]);
-const hashes = {};
 for (const [name, content] of Object.entries(files)) {
   writeFileSync(`${out}${release}/${name}`, content);
-  hashes[name === "t.js" ? release : `${release}/${name}`] = `sha384-${digest(content).toString("base64")}`;
+  const hashes = { [release]: `sha384-${digest(content).toString("base64")}` };
+  writeFileSync(`${out}${name === "t.js" ? "versions" : "widgets"}.json`, `${JSON.stringify(hashes)}\n`);
 }
-writeFileSync(`${out}versions.json`, `${JSON.stringify(hashes)}\n`);

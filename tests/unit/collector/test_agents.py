@@ -46,8 +46,23 @@ def test_crawlers_are_recognised(text: str) -> None:
     assert agent_classifier()(text).bot
 
 
-def test_a_setting_spares_agents_that_tests_use() -> None:
-    assert not agent_classifier(("HeadlessChrome",))(HEADLESS).bot
+@pytest.mark.parametrize("text", [HEADLESS, "Python/3.11 aiohttp/3.14", "curl/8.5.0", "node", "Mozilla/5.0"])
+def test_programs_are_visitors_where_only_declared_crawlers_count(text: str) -> None:
+    assert agent_classifier()(text).bot
+    assert not agent_classifier(declared_only=True)(text).bot
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "facebookexternalhit/1.1",
+        "Mozilla/5.0 (compatible; Baiduspider/2.0)",
+        "AdsBot-Google (+http://www.google.com/adsbot.html)",
+    ],
+)
+def test_declared_crawlers_always_count(text: str) -> None:
+    assert agent_classifier(declared_only=True)(text).bot
 
 
 def test_an_endless_agent_is_cut() -> None:
