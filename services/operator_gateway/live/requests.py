@@ -37,7 +37,7 @@ from shared.storage.history import History
 from shared.storage.snapshots import Snapshots
 from shared.storage.transcripts import Transcripts
 
-MAX_VIEWS = 8  # of one connection: a list and a few panels
+MAX_VIEWS = 32  # of one connection: a list, panels, and two queues for each of several sites
 MAX_GROUPS = 2_000  # different views of one site
 MAX_ENTRIES = 4_000_000  # index entries of one site: 40 different orders of 100,000 visitors, about 600 MB
 LOAD_WAIT_S = 1.2  # then the client gets what there is, and the rest as deltas

@@ -21,8 +21,8 @@ interface Pair {
   waiting: ViewClient;
 }
 
-// The gateway allows a connection 8 views: the list, and two for each of these.
-export const MOST_SITES = 3;
+// The gateway allows a connection 32 views: the list, and two for each of these.
+export const MOST_SITES = 10;
 const MOST_MINE = 100;
 const MOST_WAITING = 50;
 const IN_CHAT: Status[] = ["accepted", "chatting", "conference", "forwarded"];
