@@ -444,10 +444,25 @@ ChatOutcome = (
 )
 
 
+class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One operator who was asked to take the visitor, or took it unasked (`why`: `picked`), and what came of it.
+
+    `why` says why this one: `primary_skill`, `secondary_skill`, `returned`. `answer` is empty while it is waited for;
+    then `accepted`, `declined`, `unanswered`, or why it was no longer needed.
+    """
+
+    at: int
+    kind: OfferKind
+    operator: OperatorRef
+    why: str = ""
+    answer: str = ""
+
+
 class ChatSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One chat in the visitor's history (`c:{T}:<site>:<visitor>`, by chat id). `operators`: all who took part.
 
-    `status` is how far it came, in the end how it ended (`navigating`: without an outcome); `reason` says why.
+    `status` is how far it came, in the end how it ended (`navigating`: without an outcome); `reason` says why. `why`
+    says why this skill: `default`, `choice`, a rule's id or `trigger:` and its id. `asked`: the operators, in order.
     """
 
     chat: str
@@ -459,6 +474,8 @@ class ChatSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     engaged_at: int = 0
     ended_at: int = 0
     operators: tuple[OperatorRef, ...] = ()
+    why: str = ""
+    asked: tuple[Asked, ...] = ()
 
 
 def chat_id(site: str, visitor: str, now_ms: int, version: int) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from shared.contracts import desk
-from shared.contracts.chat import ChatEvent
+from shared.contracts.chat import ChatEvent, ChatSummary
 from shared.contracts.ids import ClientId, Counter, OperatorId, SiteKey, SkillId, VisitorId
 from shared.contracts.rows import PageView, Row, Status, Visit
 from shared.contracts.sites import Role
@@ -200,10 +200,14 @@ class ViewState(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VisitorState(Struct, frozen=True, kw_only=True):
-    """Ack of `visitor:get`. `timeline`: what happened about the visitor's latest chats, newest first, without texts."""
+    """Ack of `visitor:get`. `timeline`: what happened about the visitor's latest chats, newest first, without texts.
+
+    `chats`: these chats, newest first, with why this skill was needed and who was asked.
+    """
 
     ok: Literal[True] = True
     row: Row
+    chats: tuple[ChatSummary, ...] = ()
     timeline: tuple[ChatEvent, ...] = ()
     server_time: int
 
@@ -251,6 +255,7 @@ class SiteCard(Struct, frozen=True):
     skills: tuple[SkillCard, ...]
     primary_skill: str
     max_chats: int
+    secondary_skills: tuple[str, ...] = ()
 
 
 class Ready(Struct, frozen=True):

@@ -309,6 +309,9 @@ async def test_timeline_says_who_did_what_and_nothing_of_what_was_said(rig: Rig)
         ("requested", "visitor"),
     ]
     assert not any("text" in line for line in seen["timeline"])
+    second, before = seen["chats"]
+    assert (before["chat"], before["why"], second.get("asked")) == (first, "default", None)
+    assert [(one["why"], one["answer"]) for one in before["asked"]] == [("picked", "accepted")]
 
 
 async def test_ids_of_others_tell_nothing(rig: Rig) -> None:

@@ -11,7 +11,7 @@ from typing import Literal, assert_never
 
 from msgspec import Struct
 
-from shared.contracts.chat import SYSTEM, Actor, ChatSummary, RefusalCode
+from shared.contracts.chat import SYSTEM, Actor, Asked, ChatSummary, RefusalCode
 from shared.contracts.rows import EngagementRow, OperatorRef, Status
 
 ANSWERS_KEPT = 64  # commands of one visitor's engagement whose answer is repeated; a client repeats only its last few
@@ -160,9 +160,10 @@ class Change(Struct, frozen=True, array_like=True):
 class Engagement(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """All that chat-routing knows of one visitor. Times are ms since the epoch, 0 for never.
 
-    `chat` began at `began_ms`, and `met` are the operators who took part in it. `version` grows with every change of
-    the row; `phase_version` is the one at which this phase began, and the version of its timers. `gone_since_ms`: no
-    sign of the visitor since. `row_version`: of the row as others see it. `visit_ms`: the visit that `denials` count.
+    `chat` began at `began_ms`; `met` are the operators who took part in it, `asked` those who were asked to. `version`
+    grows with every change of the row; `phase_version` is the one at which this phase began, and the version of its
+    timers. `gone_since_ms`: no sign of the visitor since. `row_version`: of the row as others see it. `visit_ms`: the
+    visit that `denials` count.
     """
 
     site: str
@@ -183,6 +184,7 @@ class Engagement(Struct, frozen=True, omit_defaults=True, kw_only=True):
     rated: bool = False
     began_ms: int = 0
     met: tuple[OperatorRef, ...] = ()
+    asked: tuple[Asked, ...] = ()
     requested_ms: int = 0
     engaged_ms: int = 0
     ended_ms: int = 0
@@ -314,6 +316,8 @@ def summary(engagement: Engagement) -> ChatSummary | None:
         engaged_at=engagement.engaged_ms,
         ended_at=engagement.ended_ms,
         operators=engagement.met,
+        why=engagement.why,
+        asked=engagement.asked,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.chat_routing.domain.agents import Agent, choose, why_chosen, why_not
+from services.chat_routing.domain.asked import unasked
 from services.chat_routing.domain.engagement import (
     Accepted,
     Chatting,
@@ -135,6 +136,8 @@ def accept_request(turn: Turn, _command: AcceptRequest, agent: Agent) -> Decisio
             obstacle = why_not(agent, before.skill, reserved=_is_mine(offer, agent))
             if obstacle is not None:
                 return refuse(obstacle, before)
+            if not _is_mine(offer, agent):
+                turn = turn.set(asked=unasked(turn.state, agent, turn.desk.now_ms, "accepted"))
             return engage(turn, agent).done(answered=agent.operator)
         case Forwarded() as phase:
             return _take_forward(turn, phase, agent)
@@ -174,6 +177,8 @@ def decline_request(turn: Turn, _command: DeclineRequest, agent: Agent) -> Decis
     phase = turn.before.phase
     if not isinstance(phase, Requested):
         return refuse("offer_expired", turn.before)
+    if not _is_mine(phase.offer, agent):
+        turn = turn.set(asked=unasked(turn.state, agent, turn.desk.now_ms, "declined"))
     return exclude(turn, phase, agent.operator, "declined").done(answered=agent.operator)
 
 

@@ -28,6 +28,7 @@ def new_chat(engagement: Engagement, desk: Desk) -> dict[str, Any]:
         "seq": 0,
         "began_ms": desk.now_ms,
         "met": (),
+        "asked": (),
         "rated": False,
         "requested_ms": 0,
         "engaged_ms": 0,

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from services.chat_routing.domain.agents import Agent
+from services.chat_routing.domain.asked import asked_after
 from services.chat_routing.domain.engagement import (
     TIMELINE_KEPT,
     Change,
@@ -207,6 +208,7 @@ class Turn:
             # Nobody will tell us that a visitor without a row has left.
             after = replace(after, gone_since_ms=self.desk.now_ms)
         new = tuple(OperatorRef(s.operator, s.name) for s in seats(after.phase))
+        after = replace(after, asked=asked_after(before, after, self.ended_because, self.taken_by))
         if any(one not in after.met for one in new):
             after = replace(after, met=(*after.met, *(one for one in new if one not in after.met)))
         # A new record counts as a change: its row then tells presence that somebody wants to hear of the leaving.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from shared.contracts.chat import ChatEvent
+from shared.contracts.chat import ChatEvent, ChatSummary
 from shared.storage.transcripts import Transcripts
 
 CHATS = 5  # the latest
 LINES = 50
 
 
-async def timeline(transcripts: Transcripts, site: str, visitor: str) -> tuple[ChatEvent, ...]:
-    """The latest first. Of a very long chat only what happened in its last lines. Raises Unavailable."""
+async def timeline(
+    transcripts: Transcripts, site: str, visitor: str
+) -> tuple[tuple[ChatSummary, ...], tuple[ChatEvent, ...]]:
+    """The latest chats and their lines, newest first. Of a very long chat only the last lines. Raises Unavailable."""
+    chats = (await transcripts.chats(site, visitor))[:CHATS]
     found: list[ChatEvent] = []
-    for chat in (await transcripts.chats(site, visitor))[:CHATS]:
+    for chat in chats:
         lines = await transcripts.before(chat.chat)
         # What was written in a request or an invitation is conversation, too.
         found += [replace(line, text="", id="") for line in reversed(lines) if line.type != "message"]
-    return tuple(found[:LINES])
+    return tuple(chats), tuple(found[:LINES])

@@ -141,6 +141,7 @@ class Gate:
             skills=tuple(SkillCard(skill.skill, skill.name) for skill in site.skills),
             primary_skill=membership.primary_skill,
             max_chats=membership.max_chats,
+            secondary_skills=membership.secondary_skills,
         )
 
     async def _tell_colleagues(self, connection: Connection, sites: Iterable[str]) -> None:

@@ -221,8 +221,8 @@ class LiveRequests:
         if found is None:
             found = await self._stored(request.site, request.visitor)
         row = found.row(facts_of(site))
-        happened = await timeline(self._transcripts, request.site, request.visitor)
-        return VisitorState(row=row, timeline=happened, server_time=self._clock.now_ms())
+        chats, happened = await timeline(self._transcripts, request.site, request.visitor)
+        return VisitorState(row=row, chats=chats, timeline=happened, server_time=self._clock.now_ms())
 
     async def _stored(self, site: str, visitor: str) -> Visitor:
         presence, engagement = await self._snapshots.visitor(site, visitor)
