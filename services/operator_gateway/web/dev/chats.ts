@@ -287,21 +287,22 @@ function refuse(code: string): object {
 
 export const CANNED = {
   items: [
-    { id: "1", shortcut: "hello", text: "Hello, and welcome to Northwind! How can I help you?" },
-    { id: "2", shortcut: "moment", text: "One moment please, I will look that up for you." },
+    { canned: "1", shortcut: "hello", text: "Hello, and welcome to Northwind! How can I help you?" },
+    { canned: "2", shortcut: "moment", text: "One moment please, I will look that up for you." },
     {
-      id: "3",
+      canned: "3",
       shortcut: "returns",
       text: "You can send everything back within 30 days: https://www.northwind.example/help/returns",
     },
-    { id: "4", shortcut: "bye", text: "Thank you for your visit. Have a good day!" },
+    { canned: "4", shortcut: "bye", text: "Thank you for your visit. Have a good day!" },
   ],
 };
 
 export const INBOX = {
   items: [
     {
-      id: "m1",
+      visitor: "v",
+      message: "m1",
       at: Date.now() - 3_600_000,
       name: "Marta Nowak",
       email: "marta@example.org",
@@ -309,7 +310,8 @@ export const INBOX = {
       done: false,
     },
     {
-      id: "m2",
+      visitor: "v",
+      message: "m2",
       at: Date.now() - 9_000_000,
       name: "Jean",
       email: "jean@example.org",
@@ -317,7 +319,8 @@ export const INBOX = {
       done: false,
     },
     {
-      id: "m3",
+      visitor: "v",
+      message: "m3",
       at: Date.now() - 90_000_000,
       name: "",
       email: "x@example.org",
@@ -325,4 +328,5 @@ export const INBOX = {
       done: true,
     },
   ],
+  unread: 2,
 };

@@ -173,7 +173,7 @@ export class FakeGateway {
     if (path === "/api/v1/session") await this.session(request, response);
     else if (path === "/api/v1/me") me(request, response);
     else if (path.endsWith("/canned")) json(response, 200, CANNED);
-    else if (path.endsWith("/inbox")) json(response, 200, INBOX);
+    else if (/\/inbox(\?|$)/.test(path)) json(response, 200, INBOX);
     else if (path.includes("/inbox/")) json(response, 200, {});
     else await this.file(path, response);
   }

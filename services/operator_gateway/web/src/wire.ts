@@ -150,9 +150,10 @@ export interface ViewReset {
 export interface WireError {
   code: string;
   message: string;
+  /** The visitor's status. */
   current?: unknown;
   /** Who was faster, with `taken`. */
-  by?: unknown;
+  taken_by?: string;
 }
 
 export type Ack<T> = ({ ok: true } & T) | { ok: false; error: WireError };
@@ -166,7 +167,6 @@ export interface Site {
   site: string;
   name: string;
   skills: Skill[];
-  settings?: Record<string, unknown>;
   role?: Role;
   primary_skill?: string | null;
   secondary_skills?: string[];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { codePoints } from "../src/chat/chat";
-import { matching, readCanned, slashOf } from "../src/desk/canned";
-import { readInbox } from "../src/desk/inbox";
+import { matching, slashOf } from "../src/desk/canned";
+import { withNewest, type InboxMessage } from "../src/desk/inbox";
 import { pieces } from "../src/desk/LinkedText";
 
 describe("links in messages", () => {
@@ -22,25 +22,44 @@ describe("links in messages", () => {
 });
 
 describe("canned replies", () => {
-  const all = readCanned({
-    items: [{ shortcut: "/hello", text: "Hello!" }, { shortcut: "bye", text: "Bye" }, { text: 1 }],
-  });
-  test("take what is usable", () => expect(all.map(({ shortcut }) => shortcut)).toEqual(["hello", "bye"]));
+  const all = [
+    { canned: "1", shortcut: "hello", text: "Hello!" },
+    { canned: "2", shortcut: "bye", text: "Bye", title: "Farewell" },
+  ];
   test("open with a slash at the beginning only", () => {
     expect([slashOf("/he"), slashOf("/"), slashOf("and/or"), slashOf("/he llo")]).toEqual(["he", "", null, null]);
   });
   test("are found by shortcut first, then by text", () => {
     expect(matching(all, "he").map(({ shortcut }) => shortcut)).toEqual(["hello"]);
     expect(matching(all, "by").map(({ text }) => text)).toEqual(["Bye"]);
+    expect(matching(all, "farew").map(({ text }) => text)).toEqual(["Bye"]);
   });
 });
 
-test("the inbox has the newest first and leaves out what has no id", () => {
-  const answer = { items: [{ id: "a", at: 1, text: "x" }, { at: 5 }, { message: "b", at: 2, done: true }] };
-  expect(readInbox(answer).map(({ id, done }) => [id, done])).toEqual([
-    ["b", true],
-    ["a", false],
-  ]);
+describe("the inbox", () => {
+  const message = (id: string): InboxMessage => ({
+    message: id,
+    at: 1,
+    visitor: "v",
+    name: "",
+    email: "",
+    text: id,
+    done: false,
+  });
+  const shown = (known: string[], newest: string[], next: string | null) => {
+    const loaded = withNewest({ items: known.map(message), next: "old" }, { items: newest.map(message), next });
+    return [...loaded.items.map(({ text }) => text), loaded.next];
+  };
+  test("shows a new message above what was loaded, and each once", () => {
+    expect(shown(["c", "b", "a"], ["d", "c", "b"], "b")).toEqual(["d", "c", "b", "a", "old"]);
+  });
+  test("forgets what was dealt with, and everything that is no longer there", () => {
+    expect(shown(["c", "b", "a"], ["c", "a"], null)).toEqual(["c", "a", null]);
+    expect(shown(["c", "b"], [], null)).toEqual([null]);
+  });
+  test("begins anew when more has come than a page holds", () => {
+    expect(shown(["b", "a"], ["f", "e", "d"], "d")).toEqual(["f", "e", "d", "d"]);
+  });
 });
 
 test("a length is counted in code points", () => expect(codePoints("a😀é")).toBe(3));

@@ -294,11 +294,8 @@ export class ChatDesk {
     this.failures.delete(chat.chat);
     const first = !chat.log.opened;
     const log = adopt(chat.log, answer.events);
-    const read = answer.read ?? {};
-    const readByMe = Math.max(chat.readByMe, read.operator ?? (first ? readBefore(log.lines, this.me) : 0));
-    const readByVisitor = Math.max(chat.readByVisitor, read.visitor ?? 0);
-    const row = answer.row && answer.row.version >= (chat.row?.version ?? 0) ? answer.row : chat.row;
-    this.adoptLog({ ...chat, log, readByMe, readByVisitor, row, failed: null });
+    const readByMe = Math.max(chat.readByMe, first ? readBefore(log.lines, this.me) : 0);
+    this.adoptLog({ ...chat, log, readByMe, failed: null });
     // A long absence is answered in several pieces. A piece that brought nothing would only be asked for again.
     const grew = lastSeq(log) > lastSeq(chat.log);
     if ((missing(log) && (first || grew)) || (!first && grew && answer.more)) this.load(chat.chat);

@@ -1,5 +1,5 @@
 /** The chat half of the wire, with the names of the protocol. Both sides of a chat see the same `ChatEvent`. */
-import type { OperatorRef, Row, Status } from "../wire";
+import type { OperatorRef, Status } from "../wire";
 
 export interface Actor {
   kind: "visitor" | "operator" | "system";
@@ -43,7 +43,8 @@ export interface ChatEvent {
   score?: number;
 }
 
-export type OfferKind = "request" | "forward" | "conference";
+export const OFFER_KINDS = ["request", "forward", "conference"] as const;
+export type OfferKind = (typeof OFFER_KINDS)[number];
 
 export interface Offer {
   offer: string;
@@ -83,9 +84,6 @@ export interface ChatOpened {
   events: ChatEvent[];
   /** There are lines beyond the last (with `after`) or before the first of these. */
   more?: boolean;
-  row?: Row | null;
-  /** Read marks, where the gateway keeps them. */
-  read?: { visitor?: number; operator?: number } | null;
 }
 
 export interface Sent {

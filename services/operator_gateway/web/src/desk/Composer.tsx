@@ -67,7 +67,7 @@ export function Composer({ chat, site }: { chat: Chat; site: string }) {
         aria-invalid={tooLong}
         aria-autocomplete="list"
         aria-controls={found.length > 0 ? "canned" : undefined}
-        aria-activedescendant={found.length > 0 ? `canned-${found[at]?.id ?? ""}` : undefined}
+        aria-activedescendant={found.length > 0 ? `canned-${found[at]?.canned ?? ""}` : undefined}
         onChange={({ target }) => {
           desk.draft(chat.chat, target.value);
           setMarked(0);
@@ -104,8 +104,8 @@ function CannedList({ found, marked, onChoose }: CannedListProps) {
     <ul id="canned" className="canned" role="listbox" aria-label={t("chat.canned")}>
       {found.map((one, at) => (
         <li
-          key={one.id}
-          id={`canned-${one.id}`}
+          key={one.canned}
+          id={`canned-${one.canned}`}
           role="option"
           aria-selected={at === marked}
           // The text field keeps the focus.
@@ -113,7 +113,10 @@ function CannedList({ found, marked, onChoose }: CannedListProps) {
           onClick={() => onChoose(one)}
         >
           <kbd>/{one.shortcut}</kbd>
-          <span dir="auto">{one.text}</span>
+          <span dir="auto">
+            {one.title && <b>{one.title} </b>}
+            {one.text}
+          </span>
         </li>
       ))}
     </ul>

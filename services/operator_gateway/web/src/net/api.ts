@@ -1,4 +1,6 @@
 /** The few HTTP calls the console makes: everything else goes over the socket. */
+import type { Canned } from "../desk/canned";
+import type { InboxPage } from "../desk/inbox";
 import type { Me, SessionAnswer } from "../wire";
 
 /** `away`: nobody answered or the server cannot work now. Otherwise the problem's own code. */
@@ -61,8 +63,11 @@ export const api = {
   login: (email: string, password: string): Promise<SessionAnswer> => call("POST", "/session", { email, password }),
   me: (): Promise<Me> => call("GET", "/me"),
   logout: (csrf: string): Promise<unknown> => call("DELETE", "/session", undefined, csrf),
-  canned: (site: string): Promise<unknown> => call("GET", `/sites/${encodeURIComponent(site)}/canned`),
-  inbox: (site: string): Promise<unknown> => call("GET", `/sites/${encodeURIComponent(site)}/inbox`),
+  canned: (site: string): Promise<{ items: Canned[] }> => call("GET", `/sites/${encodeURIComponent(site)}/canned`),
+  inbox: (site: string, done: boolean, before: string | null): Promise<InboxPage> => {
+    const query = new URLSearchParams({ done: String(done), ...(before === null ? {} : { before }) });
+    return call("GET", `/sites/${encodeURIComponent(site)}/inbox?${query.toString()}`);
+  },
   inboxDone: (site: string, message: string, csrf: string): Promise<unknown> =>
     call("PATCH", `/sites/${encodeURIComponent(site)}/inbox/${encodeURIComponent(message)}`, { done: true }, csrf),
 };

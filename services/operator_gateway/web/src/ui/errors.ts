@@ -14,19 +14,10 @@ export function useErrorText(): (error: WireError) => string {
   const { t } = useTranslation();
   return useCallback(
     (error: WireError) => {
-      const faster = error.code === "taken" ? fasterOne(error) : "";
-      if (faster) return t("error.taken_by", { name: faster });
+      if (error.code === "taken" && error.taken_by) return t("error.taken_by", { name: error.taken_by });
       if (error.code !== "other" && isKnown(error.code)) return t(`error.${error.code}`);
       return error.message || t("error.other", { code: error.code });
     },
     [t],
   );
-}
-
-/** Who took it, if the refusal says so. */
-function fasterOne({ by, current }: WireError): string {
-  for (const said of [by, current]) {
-    if (typeof said === "object" && said !== null && "name" in said && typeof said.name === "string") return said.name;
-  }
-  return typeof by === "string" ? by : "";
 }
