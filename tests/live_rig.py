@@ -59,11 +59,11 @@ class Shop:
     async def visit(self, number: int, log: bool = True, **fields: Any) -> str:
         """The visitor appears, or changes. `log=False`: the entry is lost on its way."""
         visitor = visitor_id(number)
-        title = fields.pop("title", None)
+        title, url = fields.pop("title", None), fields.pop("url", f"https://shop.test/{number}")
         old = self._stored.get(visitor)
         base = old or Visitor(number=number, live=True, visits=1, visit_started_at=1_000 + number, pages=1)
         if title is not None or old is None:
-            view = View(b"p" * 16, f"https://shop.test/{number}", title or "Home", 1)
+            view = View(b"p" * 16, url, "Home" if title is None else title, 1)
             fields["tabs"] = (Tab(b"t" * 16, view=view, seen_at=1),)
         seq = self._next("presence")
         new = msgspec.structs.replace(base, version=seq, **fields)
@@ -98,6 +98,13 @@ class Shop:
         body = {name: value for name, value in msgspec.structs.asdict(new).items() if name != "version"}
         write = ("HSET", keys.engagements(self._partition, self.site), visitor, msgspec.msgpack.encode(new))
         await self._commit("engagement", RowChanged(self.site, seq, visitor, seq, body, full=True), [write], True)
+
+    async def forget(self, number: int) -> None:
+        """Chat-routing forgets an engagement, as it does when its visitor has been gone for long."""
+        visitor, seq = visitor_id(number), self._next("engagement")
+        del self._engagements[visitor]
+        write = ("HDEL", keys.engagements(self._partition, self.site), visitor)
+        await self._commit("engagement", RowGone(self.site, seq, visitor, seq), [write], True)
 
     async def fill(self, numbers: range) -> None:
         """Many visitors at once, as if they had been there for long."""

@@ -140,6 +140,9 @@ ResetHandler = Callable[[str], Awaitable[None]]
 OUTPUT_STREAMS: tuple[keys.OutputStream, ...] = ("log", "chat")
 
 
+NOWHERE = (0, 0)  # the position in a stream that is still empty
+
+
 def entry_order(entry_id: str) -> tuple[int, int]:
     """A stream id as something that sorts in the stream's order."""
     ms, _, sequence = entry_id.partition("-")
@@ -149,10 +152,10 @@ def entry_order(entry_id: str) -> tuple[int, int]:
 class Tail:
     """Follows a partition's `log` and `chat`, or only one of them, from now on.
 
-    `on_reset(reason)` is called first ("start") and whenever what was followed is no longer what Redis holds: then
-    everything that was built on the entries must be read again. After it, `on_entries(stream, [(id, payload), …])` gets
-    every later entry in order ("log" and "chat" apart). Entries that were trimmed before they were read are not
-    noticed here: whoever needs all of them checks the sequence inside the entries.
+    `on_reset(reason)` is called first ("start") and whenever what was built on the entries must be read again: what was
+    followed is no longer what Redis holds ("epoch", "went_back"), or entries may have been trimmed before they were
+    read ("trimmed"). After it, `on_entries(stream, [(id, payload), …])` gets every later entry in order ("log" and
+    "chat" apart).
     """
 
     def __init__(
@@ -194,11 +197,22 @@ class Tail:
         self.connected = True
         while True:
             for stream, entries in await reader.read(self._positions, TAIL_BATCH, TAIL_BLOCK_MS):
+                if len(entries) >= TAIL_BATCH and await self._trimmed(stream):
+                    await self._on_reset("trimmed")
                 await self._on_entries(self._names[stream], entries)
                 self._positions[stream] = entries[-1][0]
             if loop.time() - verified_at >= VERIFY_EVERY_S:
                 await self._verify()
                 verified_at = loop.time()
+
+    async def _trimmed(self, stream: str) -> bool:
+        """Does the stream begin behind our position? Who is so far behind that entries may be gone reads full batches.
+
+        The sequence inside the entries does not tell: what is gone may have been the last change of a site.
+        """
+        first = await self._clients.call("XRANGE", stream, "-", "+", "COUNT", 1)
+        at = entry_order(self._positions[stream])
+        return bool(first) and at != NOWHERE and entry_order(first[0][0].decode()) > at
 
     async def _verify(self) -> None:
         """Is Redis still the one we followed? Its epochs are the same and no stream's end lies before our position."""

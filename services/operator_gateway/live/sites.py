@@ -91,7 +91,11 @@ class LiveSite:
         self._wake.set()
 
     def start_over(self, reason: str) -> None:
-        """Redis's data is another one: the epoch ends, and with it every window."""
+        """Redis's data is another one: the epoch ends, and with it every window. Only missed entries are less."""
+        if reason == "trimmed":
+            self._metrics.reloads.labels("gap").inc()
+            self._begin_load()
+            return
         self._metrics.reloads.labels("epoch").inc()
         if reason == "went_back":
             self._suffix = f".{secrets.token_hex(4)}"  # the owners have not noticed: their epochs are the same
@@ -100,7 +104,6 @@ class LiveSite:
     def set_facts(self, facts: SiteFacts) -> None:
         """The site's configuration changed: rows that look the same may not be, so the epoch ends."""
         if facts != self._facts:
-            self._suffix = f".{secrets.token_hex(4)}"
             self._renew(facts)
 
     def _renew(self, facts: SiteFacts) -> None:
@@ -238,7 +241,7 @@ class LiveSite:
         views, replica = self.views, self.views.replica
         mark = await self._snapshots.marks(self.site)
         if not views.epoch:
-            views.epoch = mark.epoch + self._suffix
+            views.epoch = f"{mark.epoch}.{views.facts.name}{self._suffix}"
         replica.begin_load(mark.presence_seq, mark.engagement_seq)
         talking: set[str] = set()
         present: set[str] = set()

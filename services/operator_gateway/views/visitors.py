@@ -6,7 +6,9 @@ Most visitors are never shown, so the merged row is built when somebody looks an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from zlib import crc32
 
+import msgspec
 from msgspec import Struct
 
 from shared.contracts.rows import EngagementRow, PresenceRow, Row, Status
@@ -17,7 +19,7 @@ from shared.domain.skills import facts_of, resolve
 class SiteFacts:
     """What of a site's configuration the list depends on. Not changed once made: a new one means new views."""
 
-    __slots__ = ("default_skill", "rules", "skill_names")
+    __slots__ = ("default_skill", "name", "rules", "skill_names")
 
     def __init__(
         self,
@@ -28,6 +30,9 @@ class SiteFacts:
         self.default_skill = default_skill
         self.skill_names = dict(skill_names or {})
         self.rules = tuple(rules)
+        # Equal facts have the same name on every gateway: rows of one version are the same only under equal facts.
+        told = msgspec.msgpack.encode((default_skill, sorted(self.skill_names.items()), self.rules))
+        self.name = f"{crc32(told):08x}"
 
     def skill_name(self, skill: str) -> str:
         """The name to show and sort by; the id of a skill that is no longer there."""
