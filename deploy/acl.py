@@ -14,7 +14,7 @@ from dataclasses import dataclass
 # No key listing, flushing, configuration, monitoring or debugging; scripts see the same limits as plain commands.
 COMMANDS = (
     "-@all +@read +@write +@scripting +@connection +@transaction -@dangerous -@admin -script|flush -script|kill "
-    "+time +wait +waitaof +cluster|slots +cluster|shards +cluster|nodes +cluster|myid +command +info"
+    "+time +cluster|slots +cluster|shards +cluster|nodes +cluster|myid +command +info"
 )
 
 
