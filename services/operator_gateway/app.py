@@ -172,7 +172,7 @@ class Gateway:
     def _outcomes(self, partition: Partition, entry: ChatOutcomes) -> None:
         for outcome in entry.outcomes:
             if isinstance(outcome, OperatorChanged):
-                self.gate.operator_changed(outcome)
+                self.gate.colleagues.changed(outcome)
             elif isinstance(outcome, GatewayUnknown) and outcome.gateway == self.attendance.gateway:
                 self.attendance.announce_again(partition)
             elif not isinstance(outcome, GatewayUnknown):
@@ -182,6 +182,7 @@ class Gateway:
         """What was followed is no longer what Redis holds."""
         self.attendance.announce_again(partition)
         self.desk.reset(partition)
+        self.gate.colleagues.reset(partition)
 
     def gauges(self) -> None:
         """Show what there is."""

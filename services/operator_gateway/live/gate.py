@@ -1,4 +1,4 @@
-"""Who is let in, what changes for those who are in, and what everybody is told about operators.
+"""Who is let in, and what changes for those who are in.
 
 A connection is let in with a login's token. From then on this follows the login (ended: the connection is closed), the
 operator's record (rights come and go while connected) and the site's configuration. Read :meth:`Gate.admit`, then
@@ -8,13 +8,14 @@ operator's record (rights come and go while connected) and the site's configurat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
 
 from services.operator_gateway.chat.desk import OperatorDesk
 from services.operator_gateway.live.attendance import Attendance
+from services.operator_gateway.live.colleagues import Colleagues
 from services.operator_gateway.live.feed import Feed
 from services.operator_gateway.live.requests import LiveRequests, facts_of
 from services.operator_gateway.live.sites import LiveSites
@@ -28,18 +29,15 @@ from shared.contracts.operators import (
     Auth,
     OperatorCard,
     OperatorSetState,
-    OperatorStateChanged,
     Ready,
     SiteCard,
     SkillCard,
 )
 from shared.contracts.sites import Membership, Operator
-from shared.contracts.streams import OperatorChanged
 from shared.domain.partitions import Partitions
 from shared.runtime.clock import Clock
 from shared.storage.directory import Directory, DirectoryChange, SiteChanged
 from shared.storage.directory import OperatorChanged as RecordChanged
-from shared.storage.faults import Unavailable
 from shared.storage.sessions import RevokedReason, Sessions
 from shared.storage.snapshots import Snapshots
 
@@ -68,7 +66,6 @@ class Gate:
     ) -> None:
         self._directory = directory
         self._sessions = sessions
-        self._snapshots = snapshots
         self._partitions = partitions
         self._connections = connections
         self._attendance = attendance
@@ -79,6 +76,7 @@ class Gate:
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._logged_out: set[str] = set()  # sessions whose sockets are being closed
+        self.colleagues = Colleagues(connections, snapshots, feed, partitions)
 
     def events(self) -> dict[str, Event]:
         """The table's lines."""
@@ -107,7 +105,7 @@ class Gate:
         self._ready(connection)
         for site in connection.sites:
             self._attendance.arrived(connection, site)
-        self._spawn(self._tell_colleagues(connection, connection.sites))
+        self.colleagues.tell(connection, connection.sites)
         self._desk.opened(connection, connection.sites)
 
     def closed(self, connection: Connection) -> None:
@@ -143,17 +141,6 @@ class Gate:
             max_chats=membership.max_chats,
             secondary_skills=membership.secondary_skills,
         )
-
-    async def _tell_colleagues(self, connection: Connection, sites: Iterable[str]) -> None:
-        """Who is online on these sites already; later changes come as they happen."""
-        for site in sites:
-            try:
-                known = await self._snapshots.operators(site)
-            except Unavailable:
-                return  # chat-routing says it again when something changes
-            for told in known:
-                if told.state != "offline" and connection.open:
-                    connection.emit(Outgoing("operator:changed", state_of(told)))
 
     async def _set_state(self, connection: Connection, request: OperatorSetState) -> None:
         await self._attendance.set_state(connection, request.id or "", request.state)
@@ -197,19 +184,14 @@ class Gate:
         self._requests.lost_rights(connection)
         self._ready(connection)
         if after - before:
-            self._spawn(self._tell_colleagues(connection, after - before))
+            self.colleagues.tell(connection, after - before)
             self._desk.opened(connection, after - before)
-
-    def operator_changed(self, outcome: OperatorChanged) -> None:
-        """Chat-routing says how an operator is now: everybody on that site is told."""
-        event = Outgoing("operator:changed", state_of(outcome))
-        for connection in self._connections.of_site(outcome.site):
-            connection.emit(event)
 
     # --- the end ---
 
     async def close_all(self) -> None:
         """Close every connection, telling the clients to come back (to another gateway)."""
+        await self.colleagues.close()
         await asyncio.gather(*(connection.end(GOING_AWAY) for connection in self._connections))
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -218,8 +200,3 @@ class Gate:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def state_of(outcome: OperatorChanged) -> OperatorStateChanged:
-    """The event for the colleagues on that site."""
-    return OperatorStateChanged(outcome.operator, outcome.name, outcome.state, outcome.chats, (outcome.site,))
