@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lock bench sbom secrets clean clean-data
+.PHONY: help setup run test races check format lock bench sbom secrets clean clean-data
 
 # The first interpreter that is new enough, by its full path (below, .venv comes first); set-up says it when none is.
 ifndef PYTHON
@@ -24,6 +24,9 @@ test: setup ## all tests; ARGS goes to pytest, as in make test ARGS="-k embedded
 ifeq ($(strip $(ARGS)),)
 	npm test
 endif
+
+races: setup ## races of chats on running services, many rounds (ROUNDS=300 of each); see docs/chat-routing.md
+	ROUNDS=$(or $(ROUNDS),300) .venv/bin/python -m pytest tests/races $(ARGS)
 
 check: setup ## linters, types, import rules, front ends
 	ruff check .

@@ -47,14 +47,18 @@ class Operator:
 
     async def connect(self) -> None:
         """Log in and connect; the transport is the library's choice."""
+        token = await self.log_in()
+        await self.client.connect(
+            self.gateway, socketio_path=self.path, auth={"token": token}, transports=["websocket"], wait_timeout=10
+        )
+
+    async def log_in(self) -> str:
+        """The token of a new session."""
         async with aiohttp.ClientSession() as session:
             body = {"email": EMAIL, "password": PASSWORD}
             async with session.post(f"{self.gateway}/api/v1/session", json=body) as answer:
                 assert answer.status in (200, 201), await answer.text()
-                token = (await answer.json())["token"]
-        await self.client.connect(
-            self.gateway, socketio_path=self.path, auth={"token": token}, transports=["websocket"], wait_timeout=10
-        )
+                return str((await answer.json())["token"])
 
     async def close(self) -> None:
         """Disconnect for good."""
