@@ -109,7 +109,11 @@ def in_batches(entries: Sequence[tuple[str, bytes]]) -> list[Sequence[tuple[str,
 
 
 class PartitionOwner:
-    """One instance's share of a service's partitions. `run()` until cancelled; leases are given back then."""
+    """One instance's share of a service's partitions. `run()` until cancelled; leases are given back then.
+
+    `gather_s`: the least time between two steps of a partition, unless a backlog waits. What comes alone is done at
+    once; of much that comes one by one, a step and a commit each would cost several times as much as the work itself.
+    """
 
     def __init__(
         self,
@@ -122,6 +126,7 @@ class PartitionOwner:
         clock: Clock,
         step: Step,
         lease_ms: int = LEASE_MS,
+        gather_s: float = 0.0,
     ) -> None:
         self.clients = clients
         self.service = service
@@ -130,6 +135,7 @@ class PartitionOwner:
         self.clock = clock
         self.step = step
         self.lease_ms = lease_ms
+        self.gather_s = gather_s
         self.stats = OwnerStats()
         self._partitions = partitions
         self._holdings: dict[Partition, Holding] = {}
@@ -215,6 +221,7 @@ class Holding:
         self._first_due: int | None = None
         self._clock_offset_ms = 0
         self._resumed_at_ms = 0
+        self._began_s = float("-inf")  # when the last step began whose read left nothing behind
 
     def stop(self) -> None:
         """Finish the batch under way, then give the partition back."""
@@ -314,11 +321,19 @@ class Holding:
         while not self._stopping.is_set():
             if not self._token:
                 raise Fenced
+            await self._gather()
             batches = in_batches(await self._next_entries(reader))
+            backlog = sum(map(len, batches)) >= BATCH
+            self._began_s = asyncio.get_running_loop().time() if batches and not backlog else float("-inf")
             due = await self._due()
             for entries in batches or ([()] if due else []):
                 await self._process(Inputs(tuple(entries), due, self.now_ms(), self._resumed_at_ms))
                 due = ()
+
+    async def _gather(self) -> None:
+        wait_s = self._began_s + self._owner.gather_s - asyncio.get_running_loop().time()
+        if wait_s > 0:
+            await self._pause(wait_s)
 
     async def _next_entries(self, reader: BlockingReader) -> list[tuple[str, bytes]]:
         """Waits for input until the first timer is due; gives up at once when told to stop."""
@@ -353,10 +368,15 @@ class Holding:
                 await self._one_by_one(inputs)
                 return
             log.exception("input_parked", service=self._owner.service, partition=self._partition.index)
-            self._owner.stats.parked += 1
             parked = keys.parked(self._owner.service, self._partition)
-            changes = Changes(writes=[xadd(parked, payload, PARKED_LENGTH) for _, payload in inputs.entries])
+            changes = Changes(
+                writes=[xadd(parked, payload, PARKED_LENGTH) for _, payload in inputs.entries],
+                on_committed=self._count_parked,
+            )
         await self._commit(inputs, changes)
+
+    def _count_parked(self) -> None:
+        self._owner.stats.parked += 1
 
     async def _one_by_one(self, inputs: Inputs) -> None:
         """Some input makes the step fail: find it, so that only that one is parked.

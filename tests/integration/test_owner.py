@@ -304,3 +304,29 @@ async def test_a_large_commit_is_one_step(clients, start):
 
 async def _fields(clients: Clients, partition: Partition, number: int) -> bool:
     return int(await clients.call("HLEN", counter_key(partition))) == number
+
+
+async def test_what_comes_shortly_after_a_step_waits_and_is_done_together(clients, start):
+    partition, log = PARTITIONS.all()[0], PartitionLog(clients)
+    patient = owner(clients, "a", gather_s=3_600.0)
+    running = start(patient)
+    await log.append("in", partition, [b"alone"])
+    await eventually(lambda: all_counted(clients, partition, ["alone"]))  # what comes alone is done at once
+    for name in (b"one", b"two", b"three"):
+        await log.append("in", partition, [name])
+    running.cancel()  # does not wait for the hour to be over
+    await asyncio.gather(running, return_exceptions=True)
+    assert await counts(clients, partition) == {"alone": 1}
+    heir = owner(clients, "b", gather_s=3_600.0)
+    start(heir)
+    await eventually(lambda: all_counted(clients, partition, ["alone", "one", "two", "three"]))
+    assert (heir.stats.batches, heir.stats.entries) == (1, 3)
+
+
+async def test_a_backlog_is_worked_off_without_waiting(clients, start):
+    partition, log = PARTITIONS.all()[0], PartitionLog(clients)
+    names = [f"e{i}" for i in range(1200)]
+    for i in range(0, 1200, 100):
+        await log.append("in", partition, [name.encode() for name in names[i : i + 100]])
+    start(owner(clients, "a", gather_s=3_600.0))
+    await eventually(lambda: all_counted(clients, partition, names))
