@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -23,7 +24,7 @@ from services.collector.domain.chat_place import invite_frame
 from services.collector.domain.languages import preferred_language
 from services.collector.domain.refusals import Refusal
 from services.collector.domain.tokens import VisitorTokens
-from services.collector.domain.tracked import Browser, Sender, track
+from services.collector.domain.tracked import Browser, Sender, TrackedBatch, track
 from services.collector.limits import Limits
 from services.collector.outcomes import Channel, Outcomes
 from shared.contracts.chat import ChatCommand, Command, InviteMade
@@ -36,6 +37,9 @@ from shared.runtime.clock import Clock
 from shared.storage.faults import Lagging, Unavailable
 from shared.storage.keys import InputStream
 from shared.storage.known_visitors import KnownVisitors
+from shared.storage.log import Settle
+
+log = structlog.get_logger()
 
 UNAVAILABLE_RETRY_S = 2
 FIRST_CONTACT_MS = 300_000
@@ -55,6 +59,10 @@ class Appender(Protocol):
 
     def submit(self, stream: InputStream, partition: Partition, payload: bytes, /) -> Awaitable[None]:
         """Append and return when Redis has it; the deadline of an answer is the appender's."""
+        ...
+
+    def submit_then(self, stream: InputStream, partition: Partition, payload: bytes, settle: Settle, /) -> object:
+        """The same, told by a call of `settle`."""
         ...
 
 
@@ -113,8 +121,8 @@ class Intake:
         self.collector = collector
         self.shed: Callable[[], Refusal | None] = lambda: None  # says no to beacons when the process has no room
         self.on_bot: Callable[[str, str], None] = lambda _site, _name: None  # hears of each crawler: site, name
-        self._last_ms = {"stored": -FRESH_MS, "unavailable": -FRESH_MS, "lagging": -FRESH_MS}
-        self._last_ms["unremembered"] = -FRESH_MS
+        self._last_ms = {"unavailable": -FRESH_MS, "lagging": -FRESH_MS, "unremembered": -FRESH_MS}
+        self._took_last = True  # Redis took the latest events
 
     def now_ms(self) -> int:
         """The server's time."""
@@ -211,12 +219,21 @@ class Intake:
         stream: InputStream = "cmd" if isinstance(entry, Command) else "in"
         try:
             await self._appender.submit(stream, self._rules.partitions.of(site), encode(entry))
-        except Lagging as lagging:
-            return self._failed("lagging", lagging.retry_after_s)
-        except Unavailable:
+        except (Lagging, Unavailable) as fault:
+            return self._settled(fault)
+        return self._settled(None)
+
+    def _settled(self, fault: Exception | None) -> Refusal | None:
+        """Note how an append ended; the refusal that it means."""
+        if fault is None:
+            self._took_last = True
+            return None
+        if isinstance(fault, Lagging):
+            return self._failed("lagging", fault.retry_after_s)
+        if isinstance(fault, Unavailable):
+            self._took_last = False
             return self._failed("unavailable", UNAVAILABLE_RETRY_S)
-        self._last_ms["stored"] = self.now_ms()
-        return None
+        raise fault
 
     def _failed(self, code: str, retry_after_s: int) -> Refusal:
         self._last_ms[code] = self.now_ms()
@@ -224,9 +241,8 @@ class Intake:
 
     def storing_problem(self) -> str | None:
         """Why events cannot be stored now, as the latest of them showed."""
-        failed_ms = self._last_ms["unavailable"]
-        fresh = self.now_ms() - failed_ms < FRESH_MS
-        return "Redis did not take the last events" if fresh and failed_ms > self._last_ms["stored"] else None
+        fresh = self.now_ms() - self._last_ms["unavailable"] < FRESH_MS
+        return "Redis did not take the last events" if fresh and not self._took_last else None
 
     def lag_problem(self) -> str | None:
         """Whether some partition's readers are so far behind that its events are being refused."""
@@ -235,11 +251,13 @@ class Intake:
 
     async def batch(self, body: bytes, contact: Contact, channel: Channel) -> Answered | Refusal:
         """Admit the body of a beacon; counted as exactly one outcome."""
-        result = self.address_refused(contact) or self.shed() or await self._admit(body, contact)
+        now_ms = self.now_ms()
+        refused = self._rules.limits.address(contact.address_key, now_ms) or self.shed()
+        result = refused or await self._admit(body, contact, now_ms)
         self._counts.input(channel, result.code if isinstance(result, Refusal) else result.outcome)
         return result
 
-    async def _admit(self, body: bytes, contact: Contact) -> Answered | Refusal:
+    async def _admit(self, body: bytes, contact: Contact, now_ms: int) -> Answered | Refusal:
         batch = read_batch(body)
         if isinstance(batch, Refusal):
             return batch
@@ -254,10 +272,10 @@ class Intake:
         browser = self.browser(contact) if any(event.type == "page" for event in batch.events) else Browser()
         tab = batch.head.tab.lower()
         sender = Sender(site.site, identity.visitor, tab, identity.anonymous, browser)
-        result = await self.store(batch, sender, identity.token)
+        result = await self.store(batch, sender, now_ms, identity.token)
         if not identity.proven or isinstance(result, Refusal):
             return result
-        made = self._rules.invitations.invitation(site.site, identity.visitor, self.now_ms())
+        made = self._rules.invitations.invitation(site.site, identity.visitor, now_ms)
         return result if made is None else _with_invitation(result, made)
 
     def browser(self, contact: Contact) -> Browser:
@@ -268,24 +286,54 @@ class Intake:
             self._rules.classify(contact.user_agent).device,
         )
 
-    async def store(self, batch: Readable, sender: Sender, token: str | None = None) -> Answered | Refusal:
-        """Append what is valid of an admitted batch. `token` is told to the sender along with it."""
-        now_ms = self.now_ms()
-        refused = self._rules.limits.sender(sender.site, sender.visitor, now_ms)
-        if refused is not None:
-            return refused
-        tracked = track(batch, sender, now_ms)
-        if tracked.entry is None:
-            return Answered(outcomes.NOTHING, BatchAnswer(0, tracked.rejected))
+    async def store(self, batch: Readable, sender: Sender, now_ms: int, token: str | None = None) -> Answered | Refusal:
+        """Append what is valid of an admitted batch that arrived at `now_ms`. `token` is told to the sender, too."""
+        tracked = self._tracked(batch, sender, now_ms)
+        if not isinstance(tracked, TrackedBatch) or tracked.entry is None:
+            return _nothing(tracked)
         started = time.perf_counter()
         refused = await self.append(sender.site, tracked.entry)
-        if refused is not None:
-            return refused
+        return self._stored(tracked, started, token) if refused is None else refused
+
+    def store_then(
+        self, batch: Readable, sender: Sender, now_ms: int, then: Callable[[Answered | Refusal], None]
+    ) -> None:
+        """The same for who does not wait: `then` is called with the result, now or later."""
+        tracked = self._tracked(batch, sender, now_ms)
+        if not isinstance(tracked, TrackedBatch) or tracked.entry is None:
+            then(_nothing(tracked))
+            return
+        started = time.perf_counter()
+
+        def settle(fault: Exception | None) -> None:
+            try:
+                refused = self._settled(fault)
+            except Exception:
+                log.exception("append_failed")
+                refused = Refusal("internal")
+            then(self._stored(tracked, started, None) if refused is None else refused)
+
+        try:
+            self._appender.submit_then("in", self._rules.partitions.of(sender.site), encode(tracked.entry), settle)
+        except Lagging as lagging:
+            settle(lagging)
+
+    def _tracked(self, batch: Readable, sender: Sender, now_ms: int) -> TrackedBatch | Refusal:
+        return self._rules.limits.sender(sender.site, sender.visitor, now_ms) or track(batch, sender, now_ms)
+
+    def _stored(self, tracked: TrackedBatch, started: float, token: str | None) -> Answered:
         self._counts.stored(tracked.accepted, time.perf_counter() - started)
         if tracked.rejected:
             return Answered(outcomes.PARTLY, BatchAnswer(tracked.accepted, tracked.rejected, token), tracked.accepted)
         answer = BatchAnswer(token=token) if token else None
         return Answered(outcomes.ACCEPTED, answer, tracked.accepted)
+
+
+def _nothing(tracked: TrackedBatch | Refusal) -> Answered | Refusal:
+    """The result when there is nothing to store: a refusal, or no event was valid."""
+    if isinstance(tracked, Refusal):
+        return tracked
+    return Answered(outcomes.NOTHING, BatchAnswer(0, tracked.rejected))
 
 
 def _with_invitation(result: Answered, made: InviteMade) -> Answered:

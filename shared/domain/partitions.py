@@ -25,6 +25,10 @@ class Partition:
     index: int
     tag: str
 
+    def __hash__(self) -> int:
+        """One number instead of that of all fields: partitions are looked up for each event."""
+        return self.index
+
 
 def cluster_slot(tag: str) -> int:
     """The Redis Cluster slot of a key whose hash tag is `tag` (CRC-16/XMODEM modulo 16,384)."""

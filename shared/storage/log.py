@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -49,11 +50,34 @@ class PartitionLog:
             raise Lagging
 
 
+Settle = Callable[[Exception | None], None]  # hears once what became of a payload: None when Redis has it
+
+
+@dataclass(slots=True, eq=False)
+class _Submission:
+    """A payload on its way. `due_s`: when its submitter is owed an answer. `open`: it has not been answered."""
+
+    payload: bytes
+    settle: Settle
+    due_s: float = 0.0
+    open: bool = True
+
+    def end(self, fault: Exception | None) -> None:
+        """Answer, once."""
+        if not self.open:
+            return
+        self.open = False
+        try:
+            self.settle(fault)
+        except Exception:  # a fault of one submitter must not keep the answers from the others
+            log.exception("settling_failed")
+
+
 @dataclass(slots=True)
 class _Queue:
     """What waits for one partition's next append."""
 
-    waiting: list[tuple[bytes, asyncio.Future[None]]] = field(default_factory=list)
+    waiting: list[_Submission] = field(default_factory=list)
     flusher: asyncio.Task[None] | None = None
 
 
@@ -68,31 +92,42 @@ class GroupAppender:
         self._log = partition_log
         self._queues: dict[tuple[keys.InputStream, Partition], _Queue] = {}
         self._answer_within_s = answer_within_s
-        # Who is owed an answer until when, in order. One timer for all: one each would cost as much as the rest.
-        self._owed: deque[tuple[float, asyncio.Future[None]]] = deque()
+        # Who is owed an answer, in order. One timer for all: one each would cost as much as the rest.
+        self._owed: deque[_Submission] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     async def submit(self, stream: keys.InputStream, partition: Partition, payload: bytes) -> None:
         """Append `payload` and return when Redis has it. Raises Lagging or Unavailable."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        submission = self.submit_then(stream, partition, payload, partial(_answer, done))
+        try:
+            await done
+        finally:
+            submission.open = False  # whoever goes away needs it no more, unless it is being sent already
+
+    def submit_then(
+        self, stream: keys.InputStream, partition: Partition, payload: bytes, settle: Settle
+    ) -> _Submission:
+        """The same for who does not wait: `settle` is called later, with the fault or None. Raises Lagging."""
         queue = self._queues.get((stream, partition))
         if queue is None:
             queue = self._queues[stream, partition] = _Queue()
         if len(queue.waiting) >= QUEUE_LIMIT:
             raise Lagging
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        queue.waiting.append((payload, done))
+        submission = _Submission(payload, settle)
+        queue.waiting.append(submission)
         if self._answer_within_s is not None:
-            self._owe(loop, self._answer_within_s, done)
+            self._owe(submission, self._answer_within_s)
         if queue.flusher is None:
             queue.flusher = asyncio.create_task(self._flush(stream, partition, queue))
-        await done
+        return submission
 
-    def _owe(self, loop: asyncio.AbstractEventLoop, within_s: float, done: asyncio.Future[None]) -> None:
-        owed = self._owed
-        while owed and owed[0][1].done():
+    def _owe(self, submission: _Submission, within_s: float) -> None:
+        loop, owed = asyncio.get_running_loop(), self._owed
+        while owed and not owed[0].open:
             owed.popleft()
-        owed.append((loop.time() + within_s, done))
+        submission.due_s = loop.time() + within_s
+        owed.append(submission)
         if self._timer is None:
             self._timer = loop.call_later(within_s, self._give_up, loop)
 
@@ -100,32 +135,25 @@ class GroupAppender:
         """Answer those who have waited long enough, and come back for the next."""
         self._timer = None
         owed, now = self._owed, loop.time()
-        while owed and (owed[0][0] <= now or owed[0][1].done()):
-            done = owed.popleft()[1]
-            if not done.done():
-                done.set_exception(Unavailable("no answer in time"))
+        while owed and (owed[0].due_s <= now or not owed[0].open):
+            owed.popleft().end(Unavailable("no answer in time"))
         if owed:
-            self._timer = loop.call_at(owed[0][0], self._give_up, loop)
+            self._timer = loop.call_at(owed[0].due_s, self._give_up, loop)
 
     async def _flush(self, stream: keys.InputStream, partition: Partition, queue: _Queue) -> None:
         try:
             while queue.waiting:
                 group, queue.waiting = queue.waiting[:GROUP_SIZE], queue.waiting[GROUP_SIZE:]
-                group = [item for item in group if not item[1].done()]  # the others were told that it is not stored
+                group = [item for item in group if item.open]  # the others were told that it is not stored
                 if not group:
                     continue
                 fault: Exception | None = None
                 try:
-                    await self._log.append(stream, partition, [payload for payload, _ in group])
+                    await self._log.append(stream, partition, [item.payload for item in group])
                 except Exception as error:
                     fault = error
-                for _, done in group:
-                    if done.done():  # its caller went away
-                        continue
-                    if fault is None:
-                        done.set_result(None)
-                    else:
-                        done.set_exception(fault)
+                for item in group:
+                    item.end(fault)
         finally:
             queue.flusher = None
 
@@ -133,6 +161,15 @@ class GroupAppender:
         """Wait until nothing is waiting any more."""
         while flushers := [queue.flusher for queue in self._queues.values() if queue.flusher]:
             await asyncio.wait(flushers)
+
+
+def _answer(done: asyncio.Future[None], fault: Exception | None) -> None:
+    if done.done():  # its caller went away
+        return
+    if fault is None:
+        done.set_result(None)
+    else:
+        done.set_exception(fault)
 
 
 EntriesHandler = Callable[[str, list[tuple[str, bytes]]], Awaitable[None]]

@@ -15,7 +15,7 @@ import pytest
 from services.collector.live.channel import Channel
 from shared.contracts.streams import CollectorAlive, InEntry, TabAttached, TabDetached, TabEvents
 from shared.storage.clients import Clients
-from tests.collector_rig import FIREFOX, ORIGIN, SITE, CollectorRig, collector, event, make_site, new_id
+from tests.collector_rig import FIREFOX, ORIGIN, SITE, CollectorRig, LiveClient, collector, event, make_site, new_id
 from tests.eventually import eventually
 
 GONE = "s_0000gone"
@@ -43,6 +43,12 @@ async def attached_then_detached(rig: CollectorRig) -> tuple[TabAttached, TabDet
     await eventually(both)
     [arrival], [departure] = await of(rig, TabAttached), await of(rig, TabDetached)
     return arrival, departure
+
+
+def masked(text: bytes) -> bytes:
+    """A client's text frame; the mask is zeros."""
+    size = bytes((0x80 | len(text),)) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
+    return b"\x81" + size + b"\0\0\0\0" + text
 
 
 async def test_hello_is_answered_after_presence_can_know(rig: CollectorRig) -> None:
@@ -103,6 +109,29 @@ async def test_messages_take_effect_and_are_answered_in_their_order(rig: Collect
             await channel.send({"type": "events", "id": str(n), "sent": 5, "events": [event("beat", n)]})
         assert [(await channel.next())["id"] for _ in range(40)] == [str(n) for n in range(40)]
     assert [entry.events[0].n for entry in await of(rig, TabEvents)] == list(range(40))
+
+
+async def test_messages_that_arrive_in_one_read_are_answered_in_their_order(rig: CollectorRig) -> None:
+    """The first batch is carried out inside the read, the others wait for it; so does what is not a batch."""
+    async with rig.live() as channel:
+        await channel.hello()
+        messages: list[dict[str, Any]] = []
+        for n in range(9):
+            batch: list[dict[str, Any]] = [event("beat", n)]
+            if n % 3 == 1:
+                batch = [{"type": "page", "page": new_id(), "n": n, "at": 1, "url": "ftp://x/"}, *batch]
+            messages.append({"type": "events", "id": f"e{n}", "sent": 5, "events": batch})
+            messages.append({"type": "what", "id": f"w{n}"})
+        writer = channel.socket._writer
+        assert writer is not None
+        writer.transport.write(b"".join(masked(json.dumps(message).encode()) for message in messages))
+        answers = [await channel.next() for _ in messages]
+    assert [answer["id"] for answer in answers] == [message["id"] for message in messages]
+    events = answers[::2]
+    assert [answer["accepted"] for answer in events] == [1] * 9
+    assert ["rejected" in answer for answer in events] == [False, True, False] * 3
+    assert [answer["code"] for answer in answers[1::2]] == ["unknown_type"] * 9
+    assert [entry.events[0].n for entry in await of(rig, TabEvents)] == list(range(9))
 
 
 async def test_each_wrong_message_is_answered_with_its_id(rig: CollectorRig) -> None:
@@ -243,10 +272,27 @@ async def test_a_visitor_who_vanishes_without_a_word_is_reported(clients: Client
         )
         await reader.readuntil(b"\r\n\r\n")
         text = json.dumps({"type": "hello", "id": "1", "site": SITE, "tab": new_id()}).encode()
-        assert len(text) < 126
-        writer.write(bytes((0x81, 0x80 | len(text), 0, 0, 0, 0)) + text)  # masked with zeros
+        writer.write(masked(text))
         await attached_then_detached(rig)
         writer.close()
+
+
+async def test_a_channel_that_answers_pings_stays_until_it_does_not(clients: Clients, redis_url: str) -> None:
+    """Events in between put the next ping off; each answered ping is followed by another one."""
+    await make_site(clients)
+    async with collector(clients, redis_url, heartbeat_s=1.0) as rig:
+        fields = {"Origin": ORIGIN, "User-Agent": FIREFOX}
+        async with rig.session.ws_connect(f"{rig.url}/v1/live", headers=fields, autoping=False) as socket:
+            channel = LiveClient(socket)
+            await channel.hello()
+            for n in range(3):
+                batch = {"type": "events", "id": "1", "sent": 5, "events": [event("beat", n)]}
+                assert (await channel.ask(batch))["accepted"] == 1
+                ping = await socket.receive()
+                assert ping.type is aiohttp.WSMsgType.PING
+                await socket.pong(ping.data)
+            assert (await socket.receive()).type is aiohttp.WSMsgType.PING
+            await attached_then_detached(rig)
 
 
 async def test_draining_sends_every_visitor_elsewhere_and_reports_it(clients: Clients, redis_url: str) -> None:

@@ -33,6 +33,7 @@ class _Any(Struct, frozen=True):
 _CHAT_TYPES: Final = frozenset(str(kind.__struct_config__.tag) for kind in get_args(VisitorMessage))
 _Usual = Hello | _TypedEvents | VisitorMessage
 _decode_message: Callable[[bytes], VisitorMessage] = msgspec.json.Decoder(VisitorMessage).decode
+_decode_events: Callable[[bytes], _TypedEvents] = msgspec.json.Decoder(_TypedEvents).decode
 _decode_usual: Callable[[bytes], _Usual] = msgspec.json.Decoder(_Usual).decode
 
 
@@ -71,6 +72,19 @@ def read_frame(frame: bytes, site: SiteKey, tab: Uuid) -> Hello | EventsFrame | 
         return message
     if len(frame) > MAX_BODY_BYTES:
         return BadFrame(message.id, Refusal("too_large"))
+    head = Batch(site, tab, message.sent, message.events)
+    return EventsFrame(message.id, message.sent, message.events, Readable(head, message.events))
+
+
+def read_usual_events(frame: bytes, site: SiteKey, tab: Uuid) -> EventsFrame | None:
+    """`events` that are all valid; None for any other frame, which :func:`read_frame` reads again."""
+    text = checked_text(frame)
+    if isinstance(text, Refusal) or len(frame) > MAX_BODY_BYTES:
+        return None
+    try:
+        message = _decode_events(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
     head = Batch(site, tab, message.sent, message.events)
     return EventsFrame(message.id, message.sent, message.events, Readable(head, message.events))
 

@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+import structlog
 from aiohttp import WSMsgType, web
 
 from services.collector.chat.desk import ChatDesk
 from services.collector.chat.listener import Sink, Sources
 from services.collector.contact import Contact
-from services.collector.domain.frames import BadFrame, EventsFrame, read_frame
+from services.collector.domain.frames import BadFrame, EventsFrame, read_frame, read_usual_events
 from services.collector.domain.rates import Rate, RateLimit
 from services.collector.domain.refusals import Refusal
 from services.collector.domain.tracked import Browser, Sender
-from services.collector.intake import Identity, Intake
+from services.collector.intake import Answered, Identity, Intake
 from services.collector.limits import too_fast
 from services.collector.live.attachments import Departures, Liveness
+from services.collector.live.socket import LiveSocket
 from services.collector.live.talk import Talk
 from services.collector.outcomes import Outcomes
 from shared.contracts.sites import Site
@@ -33,9 +35,12 @@ from shared.contracts.visitor_chat import MAX_MESSAGE_BYTES
 from shared.domain.websocket import TEXT, websocket_frame
 from shared.storage.visitor_sides import Side
 
+log = structlog.get_logger()
+
 CLOSE_S = 2.0  # how long the other end may take to say good-bye
 MAX_BAD_FRAMES = 5
 MAX_UNREAD = 256 * 1024  # written to a channel and not read by the other end: some minutes of a lively chat
+MAX_AT_ONCE = 64 * 1024  # the same, before events are carried out at once: their answers go out without waiting
 MAX_TOO_FAST = 50  # refused for speed and still sending: it does not read our answers
 
 _encode = msgspec.json.Encoder().encode
@@ -89,12 +94,8 @@ class Channel:
 
     def __init__(self, desk: Desk, contact: Contact, request: web.BaseRequest) -> None:
         self.id = uuid.uuid4().hex[:16]
-        self.socket = web.WebSocketResponse(
-            timeout=CLOSE_S,
-            heartbeat=desk.heartbeat_s,
-            compress=False,  # deflate costs 100 KiB a connection and saves nothing on frames this small
-            max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses what is as long as this
-            decode_text=False,
+        self.socket = LiveSocket(
+            self._take, timeout_s=CLOSE_S, heartbeat_s=desk.heartbeat_s, max_size=MAX_MESSAGE_BYTES
         )
         self._desk = desk
         self._request = request
@@ -109,6 +110,8 @@ class Channel:
         self._bad_frames = 0
         self._too_fast = 0
         self._ending: Ending | None = None
+        self._storing = ""  # id of the events that were taken at once and are not answered yet
+        self._stored: asyncio.Future[None] | None = None  # somebody waits for that answer
 
     async def run(self) -> None:
         """Serve the socket, which is prepared, until it closes; then report the departure."""
@@ -139,6 +142,9 @@ class Channel:
     async def _turn(self) -> bool:
         """Read and answer one frame; False if there is none any more."""
         message = await self.socket.receive()
+        if self._storing:
+            self._stored = asyncio.get_running_loop().create_future()
+            await self._stored
         match message.type:
             case WSMsgType.TEXT:
                 answer = await self._answer(message.data)
@@ -152,6 +158,31 @@ class Channel:
             self._greeted = False
             self._talk.begin()
         return True
+
+    def _take(self, frame: bytes) -> bool:
+        """Carry out a usual batch of events at once; False: the frame waits for its turn (:meth:`_turn`)."""
+        sender = self._sender
+        if sender is None or self._storing or self._ending is not None or self.socket.backlog() > MAX_AT_ONCE:
+            return False
+        now_ms = self._desk.intake.now_ms()
+        message = read_usual_events(frame, sender.site, sender.tab)
+        if message is None or self._speed.wait_ms("", now_ms):
+            return False
+        self._storing = message.id
+        try:
+            self._desk.intake.store_then(message.readable, sender, now_ms, self._say_stored)
+        except Exception:  # the caller is compiled code
+            log.exception("events_failed")
+            self._say_stored(Refusal("internal"))
+        return True
+
+    def _say_stored(self, result: Answered | Refusal) -> None:
+        """Answer the batch that was taken at once."""
+        answer = self._events_answer(self._storing, result)
+        self._storing = ""
+        self.socket.write_text(_encode(answer))
+        if self._stored is not None and not self._stored.done():
+            self._stored.set_result(None)
 
     async def _answer(self, frame: bytes) -> LiveOk | LiveError | None:
         """The answer to a frame; None if it comes later."""
@@ -281,13 +312,16 @@ class Channel:
             self._report(earlier)
 
     async def _events(self, message: EventsFrame, sender: Sender) -> LiveOk | LiveError:
-        result = await self._desk.intake.store(message.readable, sender)
+        intake = self._desk.intake
+        return self._events_answer(message.id, await intake.store(message.readable, sender, intake.now_ms()))
+
+    def _events_answer(self, ident: str, result: Answered | Refusal) -> LiveOk | LiveError:
         if isinstance(result, Refusal):
-            return self._error(message.id, result)
+            return self._error(ident, result)
         self._bad_frames = 0
         self._desk.outcomes.input("live", result.outcome)
         rejected = result.answer.rejected if result.answer else ()
-        return LiveOk(message.id, accepted=result.accepted, rejected=rejected)
+        return LiveOk(ident, accepted=result.accepted, rejected=rejected)
 
     async def close(self, ending: Ending) -> None:
         """Say why and close: from outside, when the process drains."""
