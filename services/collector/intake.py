@@ -166,32 +166,34 @@ class Intake:
 
     async def identify(self, head: Batch | Envelope | Hello, contact: Contact) -> Identity | Refusal:
         """Whom a batch or a hello is from. Without a visitor it is anonymous: known by its tab, while that is open."""
-        if head.visitor is None:
-            return Identity(head.tab.lower(), True)
-        visitor = head.visitor.lower()
+        anonymous = head.visitor is None
+        visitor = (head.visitor or head.tab).lower()
         if isinstance(head.token, str):
-            return (
-                Identity(visitor, False, proven=True) if self.owns(head.token, head.site, visitor) else Refusal("token")
-            )
-        return self._rules.limits.newcomer(contact.address_key, self.now_ms()) or await self._newcomer(
-            head.site, visitor, contact
-        )
+            owned = self.owns(head.token, head.site, visitor)
+            return Identity(visitor, anonymous, proven=True) if owned else Refusal("token")
+        if anonymous and not isinstance(head, Hello):
+            return Identity(visitor, True)  # a beacon needs no token; who chats is given one by the way it chats
+        refused = None if anonymous else self._rules.limits.newcomer(contact.address_key, self.now_ms())
+        return refused or await self.newcomer(head.site, visitor, contact, anonymous=anonymous)
 
-    async def _newcomer(self, site: str, visitor: str, contact: Contact) -> Identity | Refusal:
+    async def newcomer(self, site: str, visitor: str, contact: Contact, *, anonymous: bool) -> Identity | Refusal:
         """A visitor without a token is told one at first contact only: else an id would be as good as a token.
 
         First contact lasts a while, because two tabs may begin at once and an answer may be lost. A network that has
         brought too many new visitors brings anonymous ones from then on: shown, but not remembered, and told no token.
+        The token of an anonymous tab is for a chat that it may ask for, and fits that tab alone. Such tabs have a
+        measure of their own, for each of their pages may be a new one.
         """
         try:
             standing = await self._rules.known.standing(site, visitor, self.now_ms() - FIRST_CONTACT_MS)
         except Unavailable:
             return self._failed("unavailable", UNAVAILABLE_RETRY_S)
-        if standing == "unknown" and not self._rules.limits.remembers(network_key(contact.address), self.now_ms()):
+        network = network_key(contact.address) + (" tabs" if anonymous else "")
+        if standing == "unknown" and not self._rules.limits.remembers(network, self.now_ms()):
             self._counts.unremembered += 1
             self._last_ms["unremembered"] = self.now_ms()
             return Identity(visitor, True)
-        return Identity(visitor, False, None if standing == "known" else self._rules.tokens.mint(site, visitor))
+        return Identity(visitor, anonymous, None if standing == "known" else self._rules.tokens.mint(site, visitor))
 
     def newcomers_problem(self) -> str | None:
         """Whether newcomers of some network are not remembered: an attack, or a proxy missing in TRUSTED_PROXIES."""

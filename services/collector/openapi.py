@@ -95,8 +95,10 @@ OPERATIONS: Final[dict[str, dict[str, Described]]] = {
             {200: ("What is new; no messages when the time is over.", ChatNews)},
             ("invalid", *_SITE, "token", "token_required", "too_fast", "unavailable", "full"),
             (),
-            {"site": "The site key.", "visitor": "The visitor's id, which is no secret."},
+            {"site": "The site key."},
             {
+                "visitor": "The visitor's id, which is no secret.",
+                "tab": "The tab's id, for a browser without an identifier: it names no visitor.",
                 "after": "The last line of the chat that the browser has; lines after it are given.",
                 "chat": "The chat that `after` counts in; without it the present one.",
                 "cursor": "The cursor of the last answer.",

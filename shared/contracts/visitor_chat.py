@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from shared.contracts.chat import Actor, ChatEvent, ChatId, MessageText, Score
 from shared.contracts.ids import ClientId, Counter, Email, Name, SiteKey, SkillId, TokenText, Uuid, VisitorId
@@ -111,10 +111,13 @@ VisitorMessage = (
 
 
 class Speaker(Struct, frozen=True):
-    """Who speaks in a body of `POST /v1/chat`, beside the message. The token may stand in the Authorization header."""
+    """Who speaks in a body of `POST /v1/chat`, beside the message. The token may stand in the Authorization header.
+
+    A browser without an identifier leaves `visitor` out: it is known by its tab.
+    """
 
     site: SiteKey
-    visitor: VisitorId
+    visitor: VisitorId | UnsetType = UNSET
     token: TokenText = UNSET
     tab: Uuid | None = None
 

@@ -31,7 +31,7 @@ async def test_first_view_tells_page_title_and_identity(shop: Bench):
     assert (view["type"], view["n"], view["title"]) == ("page", 1, "Shop /a")
     assert view["url"] == shop.url("/a?x=1")
     assert view["via"] == "http"
-    assert await page.evaluate(f"JSON.parse(localStorage['{STORAGE_KEY}']).v") == view["visitor"]
+    assert await page.evaluate(f"JSON.parse(localStorage['{STORAGE_KEY}']).visitor") == view["visitor"]
     assert shop.collector.hellos[0]["visitor"] == view["visitor"]
     assert await shop.context.cookies() == []
 
@@ -41,7 +41,7 @@ async def test_token_of_the_first_answer_is_kept_and_sent(shop: Bench):
     page = await shop.open()
     await eventually(shop.collector.settled)
     assert shop.collector.hellos[0]["token"] == "first"
-    assert await page.evaluate(f"JSON.parse(localStorage['{STORAGE_KEY}']).t") == "t"  # the hello's answer is newer
+    assert await page.evaluate(f"JSON.parse(localStorage['{STORAGE_KEY}']).token") == "t"  # the hello's answer is newer
 
 
 @pytest.mark.parametrize("navigation_api", [True, False])

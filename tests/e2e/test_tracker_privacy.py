@@ -60,9 +60,57 @@ async def test_privacy_signal_means_no_identifier(shop: Bench, wish: str):
     await eventually(lambda: shop.collector.paths() == ["/a", "/b"])
     assert await stored(page) == 0
     batches = [batch for _, batch in shop.collector.requests] + shop.collector.hellos
-    assert not any("visitor" in batch or "token" in batch for batch in batches)
+    assert not any(batch.get("visitor") for batch in batches)
     first, second = shop.collector.of_type("page")
     assert first["tab"] != second["tab"]
+    # The token lives in the page, for a chat that the visitor may ask for; the next page does not know it.
+    assert "token" not in next(batch for batch in batches if batch["tab"] == second["tab"])
+
+
+async def test_who_has_not_consented_and_asks_for_a_chat_is_named_and_stored_nowhere(shop: Bench):
+    shop.tag = 'data-consent="required"'
+    shop.collector.answer = {"token": "secret"}
+    page = await shop.open("/a")
+    await page.wait_for_function("window.foyer && foyer.link")
+    assert shop.collector.requests == []
+    await page.evaluate("foyer.open()")
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    assert shop.collector.hellos[0]["token"] == "secret"
+    await page.evaluate("foyer.link.sender.chat = 'c'; foyer.consent(false)")  # the banner is answered only now
+    await page.evaluate("foyer.attribute('plan', 'gold')")
+    await eventually(lambda: shop.collector.kinds() == ["page", "attr"])  # the chat's tab goes on
+    assert await stored(page) == 0
+    await shop.open("/b", page)
+    await eventually(lambda: shop.collector.kinds() == ["page", "attr", "leave"])
+    await page.wait_for_function("window.foyer && foyer.link")
+    assert await stored(page) == 0
+    batches = [batch for _, batch in shop.collector.requests] + shop.collector.hellos
+    assert not any(batch.get("visitor") for batch in batches)
+
+
+async def test_opting_out_ends_a_nameless_chat_too(shop: Bench):
+    shop.before = "Object.defineProperty(navigator, 'globalPrivacyControl', { value: true })"
+    page = await shop.open("/a")
+    await page.evaluate("foyer.open()")
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await page.evaluate("foyer.optOut()")
+    await eventually(lambda: shop.collector.kinds() == ["page", "leave"])
+
+
+@pytest.mark.parametrize("chat", [True, False])
+async def test_a_nameless_chat_and_nothing_else_reaches_the_tabs_next_page(shop: Bench, chat: bool):
+    shop.before = "Object.defineProperty(navigator, 'globalPrivacyControl', { value: true })"
+    shop.collector.welcome = {"token": "secret"}
+    page = await shop.open("/a")
+    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await page.wait_for_function("foyer.link.sender.token")
+    if chat:
+        await page.evaluate("foyer.link.sender.chat = 'c'")
+    await shop.open("/b", page)
+    await eventually(lambda: len(shop.collector.hellos) == 2)
+    first, second = shop.collector.hellos
+    assert (second["tab"] == first["tab"], second.get("token")) == ((True, "secret") if chat else (False, None))
+    assert await stored(page) == 0
 
 
 async def test_required_consent_is_waited_for(shop: Bench):
@@ -110,7 +158,7 @@ async def test_opting_out_is_remembered(shop: Bench):
     await eventually(lambda: len(shop.collector.hellos) == 1)
     await page.evaluate("foyer.optOut()")
     await eventually(lambda: shop.collector.kinds() == ["page", "leave"])
-    assert "v" not in await page.evaluate(f"JSON.parse(localStorage['{STORAGE_KEY}'])")
+    assert "visitor" not in await page.evaluate(f"JSON.parse(localStorage['{STORAGE_KEY}'])")
     await shop.open("/b", page)
     await page.wait_for_function("window.foyer && foyer.link")
     await page.evaluate("foyer.consent(true)")

@@ -99,10 +99,6 @@ async def test_loosely_typed_ids_and_tokens_are_errors(rig: ChatRig, victim: str
     async with rig.collector.live() as channel:
         for name in ("visitor", "token"):
             hello = await channel.hello(**{"visitor": victim, "token": token, name: loose})
-            if (name, loose) == ("visitor", None):  # no visitor: somebody without an identifier, and a stranger
-                assert (hello["visitor"] != victim, "chat" in hello, hello["status"]) == (True, False, "navigating")
-                assert (await channel.ask({"type": "chat.send", "id": "1", "text": "hi"}))["code"] == "token_required"
-                break
             assert hello["type"] == "error"
     assert await commands(rig) == before
 

@@ -107,11 +107,12 @@ async def test_the_pixel_says_again_later_when_redis_is_away(tmp_path: Path) -> 
 
 async def test_a_hello_in_an_outage_is_refused_and_leaves_no_ghost(tmp_path: Path) -> None:
     """The arrival may have been stored though its answer was lost, so a departure follows it in any case."""
-    tab = new_id()
+    tab, visitor = new_id(), new_id()
     async with own_server(tmp_path) as (server, clients), collector(clients, server.url) as rig:
         server.stop()
         async with rig.live() as channel:
-            assert (await channel.hello(tab=tab))["code"] == "unavailable"
+            hello = await channel.hello(tab=tab, visitor=visitor, token=rig.token(visitor))
+            assert hello["code"] == "unavailable"
         server.start()
 
         async def departed() -> bool:

@@ -268,7 +268,7 @@ class Channel:
             await self._talk.close()
             return self._error(hello.id, refused or side)  # type: ignore[arg-type]  # one of them is a refusal
         self._settle(hello, identity, intake.browser(contact))
-        token = hello.token if isinstance(hello.token, str) and not identity.anonymous else identity.token
+        token = hello.token if isinstance(hello.token, str) else identity.token
         status = side.status if side is not None else None
         shown = status is not None and (status.status != "navigating" or hello.after is not None)
         return LiveOk(

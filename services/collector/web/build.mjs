@@ -52,7 +52,7 @@ async function tracker() {
   const { code } = await minify(outputFiles[0].text, {
     ecma: 2020,
     // `inline: 1`: functions keep their shape, which compresses better than fewer characters do.
-    compress: { passes: 4, unsafe: true, unsafe_arrows: true, booleans_as_integers: true, inline: 1 },
+    compress: { passes: 4, unsafe: true, unsafe_arrows: true, booleans_as_integers: true, lhs_constants: false, inline: 1 },
     format: { ascii_only: true, comments: false },
   });
   return Buffer.from(code);

@@ -28,5 +28,5 @@ export const beatInterval = (live: boolean, visible: boolean, used: boolean): nu
   live ? (visible && used ? LIVE_BEAT_MS : 0) : visible ? HTTP_BEAT_MS : HIDDEN_BEAT_MS;
 
 /** Doubles five times; the upper half is random: many browsers cut off at once do not return at once. */
-export const backoff = (failures: number, baseMs: number, random = Math.random()): number =>
-  baseMs * 2 ** Math.min(failures, 5) * (0.5 + random / 2);
+export const backoff = (failures: number, baseMs: number): number =>
+  baseMs * 2 ** Math.min(failures, 5) * (0.5 + Math.random() / 2);

@@ -48,12 +48,12 @@ export function refused(): void {
 /** What became of a batch: an HTTP status (0: no answer came), how long to wait, what the collector said. */
 export const settle = guard((of: number, status: number, retryMs?: number, answer?: Answer | false) => {
   if (of !== round) return;
-  const code = status as unknown as string; // a pattern takes a number as well
-  if (/40[34]|410/.test(code)) {
+  // A pattern takes a number as well.
+  if (/40[34]|410/.test(status as unknown as string)) {
     refused();
     return;
   }
-  if (/^(0|408|429|5..)$/.test(code)) {
+  if (/^(0|408|429|5..)$/.test(status as unknown as string)) {
     // It counts as in flight until the next try: an answer that was only late is still welcome.
     clearTimeout(timer);
     overLive = false;

@@ -22,8 +22,7 @@ export function request(base: string, batch: Batch, imageOnly: boolean, round: n
     fetch(base + "/v1/e", { method: "POST", body, keepalive: true })
       .then(async (reply) => {
         const { status } = reply;
-        const waitS = reply.headers.get("Retry-After") as unknown as number;
-        settle(round, status, waitS * 1000, status === 200 && ((await reply.json()) as Answer));
+        settle(round, status, (reply.headers.get("Retry-After") as unknown as number) * 1000, status === 200 && ((await reply.json()) as Answer));
       })
       .catch(() => { settle(round, 0); });
   }

@@ -20,7 +20,7 @@ export let ready = false;
 
 /** Without a frame it only tells whether one could be sent. */
 export function send(frame?: object): boolean {
-  if (ready && frame) socket?.send(JSON.stringify(frame));
+  if (ready && frame) (socket as WebSocket).send(JSON.stringify(frame));
   return ready;
 }
 
@@ -58,7 +58,7 @@ export function open(): void {
   if (socket || timer || gone) return;
   timer = later(lost, ANSWER_MS);
   socket = new WebSocket(base.replace("http", "ws") + "/v1/live");
-  socket.onopen = guard(() => socket?.send(JSON.stringify({ type: "hello", id: "hello", ...sender })));
+  socket.onopen = guard(() => { (socket as WebSocket).send(JSON.stringify({ type: "hello", id: "hello", ...sender })); });
   socket.onmessage = guard(({ data }: MessageEvent<string>) => { receive(JSON.parse(data) as Answer); });
   socket.onclose = guard(({ code }: CloseEvent) => {
     if (code < 4500) lost();

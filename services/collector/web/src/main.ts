@@ -4,7 +4,7 @@
  */
 import { deliver } from "./delivery";
 import { guard, on } from "./guard";
-import { enter, forget, sender } from "./identity";
+import { enter, forget, nameless, sender } from "./identity";
 import { send } from "./live";
 import { emit, end, gone, next, start, watch } from "./page";
 import type { Answer, Attributes } from "./wire";
@@ -16,8 +16,10 @@ const tag = document.currentScript as HTMLScriptElement;
 const { site, host, consent } = tag.dataset;
 const scope = window as unknown as { foyer?: { q?: Call[]; link?: object } };
 const said = scope.foyer?.q;
-let consented = consent !== "required";
+export let consented = consent !== "required";
 let off: unknown;
+/** The visitor has called the chat. */
+let asked = false;
 let known: Attributes | undefined;
 
 /**
@@ -55,8 +57,9 @@ function widget(wanted?: boolean): void {
 }
 
 function run(): void {
-  if (!gone || off || !consented || (document as { prerendering?: boolean }).prerendering) return;
-  start();
+  const nobody: unknown = off || !consented;
+  if (!gone || (nobody && !asked) || (document as { prerendering?: boolean }).prerendering) return;
+  start(nobody);
   if (known) set({});
 }
 
@@ -70,7 +73,7 @@ function set(values: Record<string, unknown>): void {
 }
 
 function halt(forGood: boolean): void {
-  end();
+  if (forGood || !(asked && nameless)) end();
   if (off) return;
   off = forGood;
   forget(off);
@@ -91,7 +94,11 @@ const foyer: Record<string, unknown> = {
   optOut: guard(() => {
     halt(true);
   }),
-  open: guard(() => { widget(true); }),
+  open: guard(() => {
+    asked = true;
+    run();
+    widget(true);
+  }),
 };
 
 if (site && !scope.foyer?.link) {

@@ -6,7 +6,7 @@ import { STAND_IN_MS, TITLE_MS, beatInterval } from "./cadence";
 import { flush, reset } from "./delivery";
 import { IDLE_MS, idle, restart, show, total } from "./engagement";
 import { guard, later, on } from "./guard";
-import { claim, recognise, release } from "./identity";
+import { claim, release } from "./identity";
 import { now, uuid } from "./ids";
 import { close, ready } from "./live";
 import { add, waiting } from "./queue";
@@ -128,9 +128,9 @@ function leave(): void {
   gone = true;
 }
 
-function begin(from?: string): void {
+function begin(from?: string, nobody?: unknown): void {
   gone = false;
-  claim();
+  claim(nobody);
   reset();
   show(visible(), now());
   turn(from);
@@ -160,10 +160,9 @@ export function end(): void {
   if (!gone) leave();
 }
 
-/** Begins, or begins again after `end`. */
-export function start(): void {
-  recognise();
-  begin(address(document.referrer));
+/** Begins, or begins again after `end`; with `nobody` no visitor is named. */
+export function start(nobody: unknown): void {
+  begin(address(document.referrer), nobody);
 }
 
 export function watch(): void {

@@ -26,8 +26,11 @@ describe("cadence", () => {
     expect(HIDDEN_BEAT_MS).toBeLessThan(60_000);
   });
   it("backs off twofold, bounded, never below half", () => {
-    expect([0, 1, 5, 6, 999].map((failures) => backoff(failures, 1000, 1))).toEqual([1000, 2000, 32000, 32000, 32000]);
-    expect(backoff(3, 1000, 0)).toBe(4000);
+    const random = vi.spyOn(Math, "random").mockReturnValue(1);
+    expect([0, 1, 5, 6, 999].map((failures) => backoff(failures, 1000))).toEqual([1000, 2000, 32000, 32000, 32000]);
+    random.mockReturnValue(0);
+    expect(backoff(3, 1000)).toBe(4000);
+    random.mockRestore();
   });
 });
 
@@ -50,7 +53,7 @@ describe("wire", () => {
   it("encodes every text as base64url", () => {
     const text = "Grüße 你好 😀 ???>>>";
     const encoded = base64url(text);
-    expect(encoded).toMatch(/^[\w-]+$/);
+    expect(encoded).toMatch(/^[\w-]+=*$/);
     const bytes = atob(encoded.replace(/-/g, "+").replace(/_/g, "/"));
     expect(new TextDecoder().decode(Uint8Array.from(bytes, (char) => char.charCodeAt(0)))).toBe(text);
   });
@@ -135,8 +138,9 @@ describe("identity", () => {
       removeItem: (key: string) => void map.delete(key),
     } as unknown as Storage;
   };
-  const page = async (): Promise<typeof import("../src/identity") & { n: () => number }> => {
+  const page = async (consented = true): Promise<typeof import("../src/identity") & { n: () => number }> => {
     vi.resetModules();
+    vi.doMock("../src/main", () => ({ consented }));
     const identity = await import("../src/identity");
     const queue = await import("../src/queue");
     identity.enter("s_1");
@@ -171,20 +175,69 @@ describe("identity", () => {
   });
   it("keeps the visitor, and gives back a token that was refused", async () => {
     const first = await page();
-    first.recognise();
+    first.claim();
     first.adopt({ token: "t" });
     const second = await page();
-    second.recognise();
+    second.claim();
     expect(second.sender).toMatchObject({ visitor: first.sender.visitor, token: "t" });
     second.adopt({ visitor: second.sender.visitor });
     const third = await page();
-    third.recognise();
+    third.claim();
     expect(third.sender.visitor).toBe(first.sender.visitor);
     expect(third.sender.token).toBeUndefined();
   });
+  it("names no visitor where that is not wished, and keeps nothing between two pages", async () => {
+    vi.stubGlobal("navigator", { globalPrivacyControl: true });
+    const first = await page();
+    first.claim();
+    first.adopt({ visitor: "v", token: "t" });
+    first.release();
+    expect([first.sender.visitor, first.sender.token]).toEqual([undefined, "t"]);
+    expect([localStorage, sessionStorage].map((store) => store.getItem("foyer.s_1"))).toEqual([null, null]);
+    const second = await page();
+    second.claim();
+    expect(second.sender.token).toBeUndefined();
+    expect(second.sender.tab).not.toBe(first.sender.tab);
+  });
+  it("hands a nameless chat to the tab's next page while it goes on", async () => {
+    vi.stubGlobal("navigator", { doNotTrack: "1" });
+    const first = await page();
+    first.claim();
+    first.adopt({ visitor: "v", token: "t" });
+    first.sender.chat = "c";
+    first.release();
+    expect(localStorage.getItem("foyer.s_1")).toBeNull();
+    const second = await page();
+    second.claim();
+    expect([second.sender.visitor, second.sender.token, second.sender.tab]).toEqual([undefined, "t", first.sender.tab]);
+    expect(sessionStorage.getItem("foyer.s_1")).toBeNull();
+    second.release();
+    const third = await page();
+    third.claim();
+    expect(third.sender.tab).not.toBe(first.sender.tab);
+  });
+  it("stores nothing before consent, and goes on with a nameless chat after it", async () => {
+    const first = await page(false);
+    first.claim(true);
+    first.adopt({ visitor: "v", token: "t" });
+    first.sender.chat = "c";
+    first.release();
+    expect([localStorage, sessionStorage].map((store) => store.getItem("foyer.s_1"))).toEqual([null, null]);
+    const agreed = await page();
+    agreed.claim(true);
+    agreed.adopt({ visitor: "v", token: "t" });
+    agreed.sender.chat = "c";
+    agreed.release();
+    const next = await page();
+    next.claim();
+    expect([next.sender.visitor, next.sender.token, next.sender.tab]).toEqual([undefined, "t", agreed.sender.tab]);
+    const named = await page();
+    named.claim();
+    expect(named.sender.visitor).toBeDefined();
+  });
   it("remembers nothing but the wish after opting out", async () => {
     const first = await page();
-    first.recognise();
+    first.claim();
     first.forget(true);
     expect(localStorage.getItem("foyer.s_1")).toBe('{"off":true}');
     expect((await page()).enter("s_1")).toBe(true);

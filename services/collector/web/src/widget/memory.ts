@@ -5,7 +5,6 @@
 import type { Unsent } from "./state";
 
 export interface TabMemory {
-  chat: string;
   draft: string;
   unsent: Unsent[];
 }
@@ -38,10 +37,9 @@ export class Memory {
 
   /** Taken out while the page lives, so that a duplicated tab does not send it as well. */
   takeTab(): TabMemory {
-    const { chat, draft, unsent } = this.#read("sessionStorage");
+    const { draft, unsent } = this.#read("sessionStorage");
     this.#write("sessionStorage", null);
     return {
-      chat: typeof chat === "string" ? chat : "",
       draft: typeof draft === "string" ? draft : "",
       unsent: Array.isArray(unsent) ? (unsent as Unsent[]).filter((one) => one.id && one.text).slice(0, 50) : [],
     };

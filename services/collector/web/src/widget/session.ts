@@ -105,8 +105,8 @@ export class Session {
       if (open !== this.#state.open && (isTalking(this.#state.status) || !open)) this.#become({ ...this.#state, open });
     });
     addEventListener("pagehide", () => {
-      const { chat, unsent } = this.#state;
-      this.#memory.keepTab({ chat, unsent: unsent.filter(({ failed }) => !failed), draft: this.#panel?.talk.draft() ?? "" });
+      const { unsent } = this.#state;
+      this.#memory.keepTab({ unsent: unsent.filter(({ failed }) => !failed), draft: this.#panel?.talk.draft() ?? "" });
     });
     addEventListener("pageshow", ({ persisted }) => { if (persisted) this.#memory.takeTab(); });
   }
@@ -135,7 +135,8 @@ export class Session {
     const state = this.#restored(next);
     this.#state = state;
     const { sender } = this.#link;
-    sender.chat = state.chat || undefined;
+    // Without an identifier only while it goes on: the tracker hands such a chat to the tab's next page, and then forgets.
+    sender.chat = ((sender.visitor || isTalking(state.status)) && state.chat) || undefined;
     sender.after = lastSeq(state) || undefined;
     if (!this.#ready) return;
     this.#wasOpened ||= state.open;
@@ -144,11 +145,11 @@ export class Session {
     this.#notice(before, state);
   }
 
-  /** As soon as it is known that a chat goes on: it is open if it was on the page before. */
+  /** As soon as it is known that a chat goes on: it is open if it was on the page before, or if that is stored nowhere. */
   #restored(state: State): State {
     if (!this.#ready || this.#wasOpened || !(isTalking(state.status) || state.status === "redirected")) return state;
     this.#wasOpened = true;
-    return { ...state, open: state.open || this.#memory.isOpen };
+    return { ...state, open: state.open || this.#memory.isOpen || !this.#link.sender.visitor };
   }
 
   /** What is seen is read; what is not is announced. */

@@ -154,6 +154,7 @@ export class Transport {
       const reply = await this.#request("POST", "", frame, POST_MS);
       this.#listener.reachable(reply.status < 500);
       const answer = (await reply.json()) as Message;
+      this.#link.sender.token ??= answer.token;
       const wait = Number(reply.headers.get("Retry-After"));
       const passes = wait > 0 || reply.status >= 500 || reply.status === 429 || reply.status === 408;
       const known = answer.type === "ok" || answer.type === "error" ? answer : { type: "error", code: answer.code ?? "error" };

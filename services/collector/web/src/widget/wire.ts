@@ -44,6 +44,8 @@ export interface Message {
   id?: string;
   code?: string;
   retry_after_s?: number;
+  /** A tab without an identifier is given one when it asks for a chat. */
+  token?: string;
   status?: Status;
   chat?: string;
   invitation?: string;
