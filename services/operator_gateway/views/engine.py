@@ -7,8 +7,7 @@ only long work and comes as an iterator that the caller advances.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Collection, Iterator
 from math import inf
 
 import msgspec
@@ -20,13 +19,12 @@ from services.operator_gateway.views.replica import SiteReplica
 from services.operator_gateway.views.shedding import COUNTERS_EVERY_S, Rounds, Shedding
 from services.operator_gateway.views.visitors import SiteFacts, Visitor
 from services.operator_gateway.views.window import EMPTY, Window
-from shared.contracts.operators import Filter, Sort, ViewOpen
+from shared.contracts.operators import Filter, Sort, SortBy, ViewOpen
 from shared.contracts.rows import Row
 
-FILL_SLICE = 2_000  # visitors taken into an index at a time: about 4 ms
 SPARE = 4  # indexes and counters kept when their last view closes: a console that is loaded again wants the same
 
-IndexKey = tuple[Sort, Filter]
+IndexKey = tuple[SortBy, Filter]
 
 
 class ViewSpec(msgspec.Struct, frozen=True):
@@ -43,6 +41,11 @@ def spec_of(request: ViewOpen) -> ViewSpec:
     return ViewSpec(normalized_sort(request.sort), normalized(request.filter), request.offset, request.limit)
 
 
+def _index_key(spec: ViewSpec) -> IndexKey:
+    """Both directions of an order are read from one index."""
+    return spec.sort.by, spec.filter
+
+
 class Group:
     """Equal views. `window` is what everyone was, or is about to be, told as of `seq`."""
 
@@ -54,6 +57,7 @@ class Group:
         self.window: Window = EMPTY
         self.before: Window = EMPTY  # the window of `seq` - 1
         self.users = 0
+        self._descending = spec.sort.dir == "desc"
         self._bottom: PositionKey | None = None
         self._rounds = Rounds()
         self._told_at_s = -inf  # when members were last told anything
@@ -79,7 +83,7 @@ class Group:
         total, counts = len(self.index), self.counts.shown()
         old = self.window
         rows = old.rows
-        if not self.seq or self.held or not self.index.untouched(old.by_id.keys(), self._bottom):
+        if not self.seq or self.held or not self.index.untouched(old.by_id.keys(), self._bottom, self._descending):
             rows = self._rows(replica, facts)
             if self.seq:
                 rows = self._rounds.shown(rows, old.by_id, now_s, shedding)
@@ -99,7 +103,7 @@ class Group:
 
     def _rows(self, replica: SiteReplica, facts: SiteFacts) -> tuple[Row, ...]:
         spec = self.spec
-        visitors = [replica.get(visitor) for visitor in self.index.window(spec.offset, spec.limit)]
+        visitors = [replica.get(one) for one in self.index.window(spec.offset, spec.limit, self._descending)]
         present = [visitor for visitor in visitors if visitor is not None]
         self._bottom = self.index.key(present[-1]) if len(present) == spec.limit else None
         return tuple(visitor.row(facts) for visitor in present)
@@ -136,6 +140,11 @@ class SiteViews:
         return sum(len(index) for index in self._indexes.values()) + len(self.replica) * len(self._filling)
 
     @property
+    def complete(self) -> int:
+        """How many indexes and counters are complete."""
+        return self.kept - len(self._filling)
+
+    @property
     def kept(self) -> int:
         """How many indexes and counters there are."""
         return len(self._indexes) + len(self._counters)
@@ -148,7 +157,7 @@ class SiteViews:
         """One more view like `spec`; :meth:`leave` gives it back. Its index may still have to be filled."""
         group = self._groups.get(spec)
         if group is None:
-            index, counts = self._index(spec.sort, spec.filter), self._counts(without_status(spec.filter))
+            index, counts = self._index(_index_key(spec)), self._counts(without_status(spec.filter))
             group = self._groups[spec] = Group(spec, index, counts)
         group.users += 1
         return group
@@ -160,8 +169,8 @@ class SiteViews:
             return
         del self._groups[group.spec]
         specs = self._groups.keys()
-        key = (group.spec.sort, group.spec.filter)
-        if not any((spec.sort, spec.filter) == key for spec in specs):
+        key = _index_key(group.spec)
+        if not any(_index_key(spec) == key for spec in specs):
             self._retire(key)
         facet = without_status(group.spec.filter)
         if not any(without_status(spec.filter) == facet for spec in specs):
@@ -187,7 +196,7 @@ class SiteViews:
     def filling(self, group: Group) -> bool:
         """Whether the group's index or counters are still incomplete."""
         spec = group.spec
-        return (spec.sort, spec.filter) in self._filling or without_status(spec.filter) in self._filling
+        return _index_key(spec) in self._filling or without_status(spec.filter) in self._filling
 
     def fill(self) -> bool:
         """Do one slice of work on an index that is not complete; False if there is none."""
@@ -212,20 +221,19 @@ class SiteViews:
         self.dirty = False
         return changed
 
-    def _changed(self, old: Visitor | None, new: Visitor | None) -> None:
+    def _changed(self, old: Visitor | None, new: Visitor | None, fields: Collection[str] | None) -> None:
         self.dirty = True
         for index in self._indexes.values():
-            index.change(old, new)
+            index.change(old, new, fields)
         for counts in self._counters.values():
-            counts.change(old, new)
+            counts.change(old, new, fields)
 
-    def _index(self, sort: Sort, wish: Filter) -> SortedIndex:
-        key: IndexKey = (sort, wish)
+    def _index(self, key: IndexKey) -> SortedIndex:
         self._spare.pop(key, None)
         index = self._indexes.get(key)
         if index is None:
-            index = self._indexes[key] = SortedIndex(sort, wish, self.facts)
-            self._filling[key] = self._fill(index)
+            index = self._indexes[key] = SortedIndex(*key, self.facts)
+            self._filling[key] = index.fill(self.replica.visitors())
         return index
 
     def _counts(self, wish: Filter) -> StatusCounts:
@@ -233,21 +241,8 @@ class SiteViews:
         counts = self._counters.get(wish)
         if counts is None:
             counts = self._counters[wish] = StatusCounts(wish, self.facts)
-            self._filling[wish] = self._fill(counts)
+            self._filling[wish] = counts.fill(self.replica.visitors())
         return counts
-
-    def _fill(self, wanted: SortedIndex | StatusCounts) -> Iterator[None]:
-        pending = iter(self.replica.ids())
-        while ids := list(islice(pending, FILL_SLICE)):
-            for visitor_id in ids:
-                visitor = self.replica.get(visitor_id)
-                if visitor is not None:
-                    wanted.add(visitor)
-            yield
-        if isinstance(wanted, StatusCounts):
-            wanted.filled()
-        else:
-            yield from wanted.put_together()
 
 
 _COMPLETE = object()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from services.operator_gateway.views.visitors import SiteFacts, Visitor
+from services.operator_gateway.views.visitors import RULES_READ, SiteFacts, Visitor
 from shared.contracts.operators import Filter
 
 Matches = Callable[[Visitor], bool]
@@ -56,6 +56,20 @@ def predicate(wish: Filter, facts: SiteFacts) -> Matches | None:
     if len(tests) == 1:
         return tests[0]
     return lambda visitor: all(test(visitor) for test in tests)
+
+
+def reads(wish: Filter) -> frozenset[str]:
+    """The fields of presence's part without which a change lets nobody in or out."""
+    fields: list[str] = []
+    if wish.returning is not None:
+        fields.append("returning")
+    if wish.country:
+        fields.append("country")
+    if wish.skill:
+        fields.extend(RULES_READ)
+    if wish.text:
+        fields.extend(("nickname", "page"))
+    return frozenset(fields)
 
 
 def _has_operator(visitor: Visitor, operator: str) -> bool:

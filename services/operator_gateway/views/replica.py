@@ -7,7 +7,7 @@ number is not above the last one) is skipped, so everything may be delivered twi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -18,7 +18,8 @@ from shared.contracts.rows import EngagementRow, PresenceRow
 from shared.contracts.streams import Part, RowChanged, RowGone
 
 Outcome = Literal["applied", "old", "gap"]
-OnChange = Callable[[Visitor | None, Visitor | None], None]
+# The visitor before and after, and the only fields that differ if that is known: some of presence's part.
+OnChange = Callable[[Visitor | None, Visitor | None, Collection[str] | None], None]
 
 PartRow = TypeVar("PartRow", PresenceRow, EngagementRow)
 
@@ -27,7 +28,7 @@ _ENGAGEMENT_TYPES: dict[str, Any] = {field.name: field.type for field in msgspec
 
 
 class SiteReplica:
-    """All visitors of one site. `on_change(old, new)` is told of every visitor that appears, changes or goes."""
+    """All visitors of one site. `on_change(old, new, fields)` is told of each one that appears, changes or goes."""
 
     def __init__(self, on_change: OnChange) -> None:
         self._on_change = on_change
@@ -44,9 +45,9 @@ class SiteReplica:
         """The visitor, if on the site now."""
         return self._visitors.get(visitor)
 
-    def ids(self) -> list[str]:
+    def visitors(self) -> list[Visitor]:
         """All visitors at this moment."""
-        return list(self._visitors)
+        return list(self._visitors.values())
 
     def __iter__(self) -> Iterator[Visitor]:
         return iter(self._visitors.values())
@@ -76,15 +77,7 @@ class SiteReplica:
                 self._put_engagement(change.visitor, None)
             return True
         if part == "presence":
-            known = self._visitors.get(change.visitor)
-            base = None if change.full or known is None else known.presence
-            row = _patched(PresenceRow, _PRESENCE_TYPES, base, change)
-            if row is None:
-                return False
-            if change.full:
-                row = self._pool.shared(row)
-            self._put(change.visitor, row)
-            return True
+            return self._fold_presence(change)
         talk = None if change.full else self._engagements.get(change.visitor)
         engagement = _patched(EngagementRow, _ENGAGEMENT_TYPES, talk, change)
         if engagement is None:
@@ -92,16 +85,31 @@ class SiteReplica:
         self._put_engagement(change.visitor, engagement)
         return True
 
+    def _fold_presence(self, change: RowChanged) -> bool:
+        """The commonest change by far: one look at what is known, and no more is replaced than differs."""
+        known = self._visitors.get(change.visitor)
+        base = None if change.full or known is None else known.presence
+        row = _patched(PresenceRow, _PRESENCE_TYPES, base, change)
+        if row is None:
+            return False
+        if known is None or change.full:
+            self._put(change.visitor, self._pool.shared(row))
+            return True
+        new = Visitor(known.id, row, known.engagement).follow(known)
+        self._visitors[known.id] = new
+        self._on_change(known, new, change.fields)
+        return True
+
     def _put(self, visitor: str, presence: PresenceRow | None) -> None:
         old = self._visitors.get(visitor)
         if presence is None:
             if old is not None:
                 del self._visitors[visitor]
-                self._on_change(old, None)
+                self._on_change(old, None, None)
             return
-        new = Visitor(visitor, presence, self._engagements.get(visitor)).follow(old)
+        new = Visitor(visitor if old is None else old.id, presence, self._engagements.get(visitor)).follow(old)
         self._visitors[visitor] = new
-        self._on_change(old, new)
+        self._on_change(old, new, None)
 
     def _put_engagement(self, visitor: str, engagement: EngagementRow | None) -> None:
         if engagement is None:
@@ -110,9 +118,9 @@ class SiteReplica:
             self._engagements[visitor] = engagement
         old = self._visitors.get(visitor)
         if old is not None:
-            new = Visitor(visitor, old.presence, engagement).follow(old)
+            new = Visitor(old.id, old.presence, engagement).follow(old)
             self._visitors[visitor] = new
-            self._on_change(old, new)
+            self._on_change(old, new, None)
 
     # --- loading: the site as stored, while the log moves on -----------------------------------------------------
 

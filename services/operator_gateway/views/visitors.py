@@ -15,6 +15,9 @@ from shared.contracts.rows import EngagementRow, PresenceRow, Row, Status
 from shared.contracts.sites import SkillRule
 from shared.domain.skills import facts_of, resolve
 
+# The fields of presence's part that a site's rules look at.
+RULES_READ = ("page", "referrer", "country", "lang", "campaign", "attrs")
+
 
 class SiteFacts:
     """What of a site's configuration the list depends on. Not changed once made: a new one means new views."""

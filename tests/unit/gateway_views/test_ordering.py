@@ -11,7 +11,7 @@ import pytest
 from services.operator_gateway.views.countries import COUNTRY_NAMES, country_name
 from services.operator_gateway.views.engine import spec_of
 from services.operator_gateway.views.filters import normalized
-from services.operator_gateway.views.ordering import natural_key, position_key
+from services.operator_gateway.views.ordering import bounds, column_of, natural_key, position_key, visitor_of
 from services.operator_gateway.views.visitors import SiteFacts, Visitor
 from shared.contracts.operators import Filter, Sort, SortBy, ViewOpen
 from tests.unit.gateway_views.rows import presence, visitor_id
@@ -55,8 +55,10 @@ def test_equal_wishes_are_one() -> None:
 def test_every_name_that_may_be_sorted_by_is_an_order() -> None:
     for by in get_args(SortBy):
         spec = spec_of(ViewOpen("list", "s_00000001", Sort(by)))
-        key = position_key(spec.sort, SiteFacts())(Visitor(visitor_id(1), presence(1), None))
-        assert key[1:] == (1, visitor_id(1))
+        key = position_key(spec.sort.by, SiteFacts())(Visitor(visitor_id(1), presence(1), None))
+        assert visitor_of(key) == visitor_id(1)
+        lowest, beyond = bounds(column_of(key))
+        assert lowest < key < beyond
 
 
 def test_other_names_of_a_column_share_its_index() -> None:

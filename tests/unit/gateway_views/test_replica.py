@@ -75,7 +75,7 @@ def shown(replica: SiteReplica) -> dict[str, tuple[Any, Any]]:
 def test_a_load_in_slices_while_the_log_moves_on_is_the_truth(
     before: list[Any], during: list[list[Any]], stale: bool, order: list[int]
 ) -> None:
-    redis, replica = Redis(), SiteReplica(lambda _old, _new: None)
+    redis, replica = Redis(), SiteReplica(lambda *_: None)
     for happening in before:
         redis.happen(*happening)
     if stale:  # a reload: what was known before is laid over
@@ -104,7 +104,7 @@ def test_a_load_in_slices_while_the_log_moves_on_is_the_truth(
 
 def test_a_number_that_is_missing_is_a_gap_and_changes_nothing() -> None:
     told: list[Any] = []
-    replica = SiteReplica(lambda old, new: told.append((old, new)))
+    replica = SiteReplica(lambda old, new, _: told.append((old, new)))
     assert replica.apply("presence", full(visitor_id(1), 1, presence(1))) == "applied"
     assert replica.apply("presence", full(visitor_id(2), 3, presence(2))) == "gap"
     assert replica.apply("engagement", full(visitor_id(1), 2, engagement())) == "gap"
@@ -113,7 +113,7 @@ def test_a_number_that_is_missing_is_a_gap_and_changes_nothing() -> None:
 
 
 def test_a_change_that_does_not_fit_the_row_is_as_bad_as_a_gap() -> None:
-    replica = SiteReplica(lambda _old, _new: None)
+    replica = SiteReplica(lambda *_: None)
     assert replica.apply("presence", RowChanged(SITE, 1, visitor_id(1), 1, {"pages": 2})) == "gap"
     assert replica.apply("presence", full(visitor_id(1), 1, presence(1))) == "applied"
     assert replica.apply("presence", RowChanged(SITE, 2, visitor_id(1), 2, {"pages": "many"})) == "gap"
@@ -125,7 +125,7 @@ def test_a_change_that_does_not_fit_the_row_is_as_bad_as_a_gap() -> None:
 
 
 def test_an_engagement_waits_for_its_visitor() -> None:
-    replica = SiteReplica(lambda _old, _new: None)
+    replica = SiteReplica(lambda *_: None)
     replica.apply("engagement", full(visitor_id(1), 1, engagement(version=5, name="Ada")))
     assert len(replica) == 0
     replica.apply("presence", full(visitor_id(1), 1, presence(1, version=2)))

@@ -28,7 +28,7 @@ class Counting(SiteFacts):
 
 
 def replica_of(row: PresenceRow) -> tuple[SiteReplica, Counting]:
-    replica = SiteReplica(lambda _old, _new: None)
+    replica = SiteReplica(lambda *_: None)
     assert replica.apply("presence", full("v", 1, row)) == "applied"
     return replica, Counting("general", NAMES, RULES)
 
