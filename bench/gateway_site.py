@@ -33,6 +33,7 @@ import aiohttp
 import msgspec
 import uvloop
 
+from bench._garbage import Collecting, collections
 from bench.gateway_memory import resident_kib, stored
 from services.operator_gateway.app import build
 from services.operator_gateway.settings import GatewaySettings
@@ -41,6 +42,7 @@ from shared.contracts.streams import LogEntry, RowChanged, encode
 from shared.domain.partitions import Partitions
 from shared.domain.visitor import decode_row
 from shared.embedded import EmbeddedValkey
+from shared.runtime import garbage
 from shared.runtime.clock import SystemClock
 from shared.runtime.service import running
 from shared.storage import keys
@@ -54,7 +56,7 @@ SITE = "s_0000beef"
 SOCKETS_EACH = 20  # of one operator: the gateway's limit
 TICK_S = 0.02
 QUIET_ARRIVALS = 500
-WARM_UP_S = 10  # all have come, all orders are put together, nothing is shed any more
+WARM_UP_S = 2  # all have come, all orders are put together
 STAMP = re.compile(rb"T(\d{13})!")
 ORDERS = [
     "visit_started_at",
@@ -90,8 +92,10 @@ async def serve(redis_url: str) -> None:
         max_connections=10_000, max_per_address=10_000,
     )  # fmt: skip
     async with running(build(settings)) as up:
+        garbage.settle()  # as a service's process does
         print(json.dumps({"port": up.ports[0], "admin": up.admin_port}), flush=True)
         held = 0.0
+        collecting = Collecting()
 
         async def watch() -> None:
             nonlocal held
@@ -102,10 +106,12 @@ async def serve(redis_url: str) -> None:
 
         watching = asyncio.create_task(watch())
         async for _ in lines_in():
-            figures = {"held_ms": held * 1e3, "cpu_s": time.process_time(), "kib": resident_kib()}
+            figures = {"held_ms": held * 1e3, "cpu_s": time.process_time(), **collecting.figures()}
+            figures["kib"] = resident_kib()
             print(json.dumps(figures), flush=True)
             await asyncio.sleep(0.05)  # what collecting garbage took for this answer is not the gateway's doing
             held = 0.0
+            collecting.clear()
         watching.cancel()
 
 
@@ -332,7 +338,7 @@ async def measured(
     print(
         f"{name}: {len(ages):,} changes seen, age p50 {statistics.median(ages):.0f} p99 {percentile(ages, 99):.0f} "
         f"max {max(ages):.0f} ms; gateway {share:.0%} of a core, loop held {after['held_ms']:.0f} ms at most; "
-        f"{seen['received'] / passed / options.operators:,.0f} B/s an operator",
+        f"{seen['received'] / passed / options.operators:,.0f} B/s an operator; garbage {collections(after)}",
         flush=True,
     )
 
@@ -369,6 +375,7 @@ async def watched(shop: Shop, clients: Clients, gateway: Child, tokens: list[str
     weight = (found["kib"] - idle) / options.visitors
     print(f"cold site of {options.visitors:,}: read in {await load_seconds(admin):.2f} s; first answer {first:.0f} ms")
     print(f"loop held {found['held_ms']:.0f} ms while it was read; {weight:.2f} KiB a visitor")
+    print(f"garbage {collections(found)}")
     slow = await clients.call("SLOWLOG", "GET", 100)
     print(f"slowest Redis command so far: {max((int(entry[2]) for entry in slow), default=0) / 1000:.1f} ms")
     second = await Child.start("--operate", json.dumps([port, tokens, 1, 1]))
@@ -390,7 +397,8 @@ async def watched(shop: Shop, clients: Clients, gateway: Child, tokens: list[str
         f"warm site, all at once: window after p50 {statistics.median(opened):.1f} p99 {percentile(opened, 99):.1f} ms"
     )
     name = f"{options.operators} operators, {options.views} views, {options.changes:.0f} changes/s"
-    await gateway.ask()
+    came = await gateway.ask()
+    print(f"while they came: loop held {came['held_ms']:.0f} ms at most; garbage {collections(came)}", flush=True)
     await measured(name, shop, gateway, consoles, options, options.changes)
     await consoles.stop()
 

@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from shared.runtime import garbage
 from shared.runtime.edge_server import EdgeLimits, EdgeRunner, Voice
 from shared.runtime.health import Health, admin_app
 from shared.runtime.logs import configure_logging
@@ -171,6 +172,7 @@ async def _serve(build: Callable[[S], Service], settings: S) -> int:
         loop.add_signal_handler(number, on_signal)
     try:
         async with running(build(settings)) as up:
+            garbage.settle()
             log.info("started", ports=up.ports)
             stopping = asyncio.ensure_future(stop.wait())
             await asyncio.wait((stopping, up.failed), return_when=asyncio.FIRST_COMPLETED)

@@ -56,6 +56,9 @@ class Load:
 
     def __init__(self) -> None:
         self.shedding = Shedding.NOTHING
+        # Processor time since the last sample that nobody is kept waiting by: orders are put together, and sites read,
+        # in whatever time is left, so a process that does this is busy but not pressed.
+        self.excused_s = 0.0
         self._calm = self._pressed = 0
 
     def sample(self, used: float, late_s: float) -> None:

@@ -241,6 +241,7 @@ class PeerSocket(AsyncSocket):
         while not self.closed:
             message = await ws.receive()
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                _untie(ws.exception())
                 return
             try:
                 pkt = packet.Packet(encoded_packet=message.data)
@@ -319,6 +320,17 @@ class PeerSocket(AsyncSocket):
             if self._queue is not None:
                 self._queue.put_nowait(None)
             self.server.forget(self)
+
+
+def _untie(error: BaseException | None) -> None:
+    """Let go of what an exception that a WebSocket keeps has seen: its frames, which hold the WebSocket.
+
+    Else each connection that was cut would wait for a full garbage collection, which is dear here
+    (:mod:`shared.runtime.garbage`).
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
