@@ -13,6 +13,7 @@ import pytest
 from aiohttp import WSMsgType
 from yarl import URL
 
+from services.operator_gateway.live import gate
 from services.operator_gateway.sockets.events import Event
 from shared.contracts.operators import REQUESTS
 from shared.contracts.sites import Membership, Operator, Skill
@@ -66,6 +67,40 @@ async def test_a_session_that_ends_closes_its_sockets_and_no_others(rig: Rig) ->
     assert other.client.connected
     gone = await eventually(lambda: cmd(shop, OperatorDisconnected))
     assert {entry.logout for entry in gone} == {True}
+
+
+async def test_a_socket_that_closes_before_its_login_ends_is_a_logout_all_the_same(rig: Rig) -> None:
+    shop = await rig.shop()
+    operator = await rig.operator(shop)
+    login, other = await rig.sessions.create(operator), await rig.sessions.create(operator)
+    for token in (login.token, other.token):
+        console = await rig.connect(operator, token=token)
+        await console.client.disconnect()
+    lost = await eventually(lambda: departures(shop, 2))
+    assert [entry.logout for entry in lost] == [False, False]
+    await rig.sessions.end(login.session.session, operator.operator)
+    [*_, logged_out] = await eventually(lambda: departures(shop, 3))
+    assert (logged_out.connection, logged_out.logout) == (lost[0].connection, True)
+
+
+async def departures(shop: Shop, count: int) -> list[OperatorDisconnected]:
+    facts: list[OperatorDisconnected] = await cmd(shop, OperatorDisconnected)
+    assert len(facts) == count
+    return facts
+
+
+async def test_a_login_is_watched_no_longer_than_its_sockets_and_a_moment(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "LINGER_S", 0.01)
+    shop = await rig.shop()
+    operator = await rig.operator(shop)
+    login = await rig.sessions.create(operator)
+    console = await rig.connect(operator, token=login.token)
+    await console.client.disconnect()
+    await eventually(lambda: departures(shop, 1))
+    await eventually(lambda: not rig.gateway.gate._lingering)
+    assert not rig.gateway.sessions._watched
 
 
 async def test_a_disabled_operator_is_out_within_seconds(rig: Rig) -> None:

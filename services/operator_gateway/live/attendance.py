@@ -73,15 +73,20 @@ class Attendance:
         self._present[partition] -= 1
         if self._present[partition] <= 0:
             del self._present[partition]
-        self._put(
-            OperatorDisconnected(
-                site=site,
-                operator=connection.operator.operator,
-                connection=connection.sid,
-                gateway=self.gateway,
-                at_ms=self._clock.now_ms(),
-                logout=logout,
-            )
+        self._put(self._departure(connection, site, logout))
+
+    def logged_out(self, connection: Connection, site: str) -> None:
+        """A connection that was over a moment ago was not lost: the operator has logged out."""
+        self._put(self._departure(connection, site, logout=True))
+
+    def _departure(self, connection: Connection, site: str, logout: bool) -> OperatorDisconnected:
+        return OperatorDisconnected(
+            site=site,
+            operator=connection.operator.operator,
+            connection=connection.sid,
+            gateway=self.gateway,
+            at_ms=self._clock.now_ms(),
+            logout=logout,
         )
 
     def announce_again(self, partition: Partition) -> None:

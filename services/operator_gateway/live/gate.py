@@ -44,6 +44,9 @@ from shared.storage.snapshots import Snapshots
 log = structlog.get_logger()
 
 MAX_PER_OPERATOR = 20  # tabs and devices of one person
+# A browser that logs out closes its socket at once, and may be faster than the news that the login is over. So a closed
+# connection's login is watched a little longer: were it taken for a lost connection, visitors would wait for 45 s.
+LINGER_S = 5.0
 
 
 class Gate:
@@ -76,6 +79,7 @@ class Gate:
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._logged_out: set[str] = set()  # sessions whose sockets are being closed
+        self._lingering: dict[str, list[Connection]] = {}  # closed some seconds ago, by session
         self.colleagues = Colleagues(connections, snapshots, feed, partitions)
 
     def events(self) -> dict[str, Event]:
@@ -118,9 +122,19 @@ class Gate:
             self._feed.release(self._partitions.of(site))
         self._connections.discard(connection)
         if not logout:
-            self._sessions.unwatch(connection.session)
+            self._lingering.setdefault(connection.session, []).append(connection)
+            asyncio.get_running_loop().call_later(LINGER_S, self._forget, connection)
         elif not self._connections.of_session(connection.session):
             self._logged_out.discard(connection.session)
+
+    def _forget(self, connection: Connection) -> None:
+        """The login of a closed connection need not be watched any more, unless it is over already."""
+        lingering = self._lingering.get(connection.session, [])
+        if connection in lingering:
+            lingering.remove(connection)
+            self._sessions.unwatch(connection.session)
+            if not lingering:
+                del self._lingering[connection.session]
 
     def _ready(self, connection: Connection) -> None:
         operator = connection.operator
@@ -155,6 +169,9 @@ class Gate:
             log.info("session_over", reason=reason, connections=len(connections))
         for connection in connections:
             self._spawn(connection.end(SESSION_OVER))
+        for connection in self._lingering.pop(session, ()):
+            for site in connection.sites:
+                self._attendance.logged_out(connection, site)
 
     def directory_changed(self, change: DirectoryChange) -> None:
         """An operator's record or a site's configuration is another one. (Logins that this ends come by themselves.)"""
