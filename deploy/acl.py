@@ -71,7 +71,7 @@ RIGHTS = {
         writes=(
             *(*_EVERYBODY, *_owner("chat_routing"), "cmd:*", "log:*", "chat:*"),
             *("g:*", "ea:*", "eo:*", "mg:*", "o:*", "gw:*", "t:*", "w:*", "iv:*", "c:*", "cs:*"),
-            *("dk:*", "bn:*", "ib:*", "ibd:*", "tr:*", "tw:*", "nq:*", "nd:*"),
+            *("dk:*", "bn:*", "ib:*", "ibd:*", "tr:*", "tw:*", "nq:*", "nd:*", "an:*"),
         ),
     ),
     "operator-gateway": Rights(

@@ -43,6 +43,7 @@ from services.chat_routing.domain.floor import (
 from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.domain.turn import Refusal, VisitorFacts, offer_made
 from services.chat_routing.kept import Engaged, KeptSite
+from services.chat_routing.older_answers import Aside, older_answer_writes
 from services.chat_routing.records import record_writes
 from services.chat_routing.timers import engagement_timer
 from services.chat_routing.trigger_work import TriggerInputs, TriggerWork, free_slots
@@ -110,12 +111,16 @@ class Sites(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A site as of the start of the batch: its settings, the visitors that it touches, and all that is known of it."""
+    """A site as of the start of the batch: its settings, the visitors that it touches, and all that is known of it.
+
+    `aside`: by visitor, the older answers to commands of the batch.
+    """
 
     site: Site
     stored: StoredSite
     known: KeptSite
     triggers: TriggerInputs = field(default_factory=TriggerInputs)
+    aside: Mapping[str, Aside] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -168,6 +173,7 @@ class SiteWork:
         else:
             self._floor = self._opened(loaded.known.operators)
             self._close_accounts()
+        self._floor = replace(self._floor, aside=loaded.aside)
         self._triggers = TriggerWork(partition, site, stored.visitors, loaded.triggers)
         self._free = free_slots(self._floor.agents)
 
@@ -347,6 +353,11 @@ class SiteWork:
             due = next_due_ms(engagement, self._moment.settings, self._moment.resumed_at_ms) if engagement else None
             done.timers[engagement_timer((self._site.site, visitor))] = due
         self._finish_rows(done, sorted(changed))
+        older, shortened = older_answer_writes(
+            self._partition, self._site.site, self._stored, self._floor.engagements, changed
+        )
+        done.writes += older
+        self._floor = replace(self._floor, engagements={**self._floor.engagements, **shortened})
         self._finish_states(done, changed)
         for chat, lines in self._lines.items():
             done.writes += add_lines(self._partition, chat, lines, self._site.settings.retention_ms)
@@ -363,7 +374,7 @@ class SiteWork:
     def kept(self, operators: Mapping[str, OperatorPresence]) -> KeptSite:
         """The site as it is once the commit is done."""
         engaged = {visitor: one for visitor, one in self._floor.engagements.items() if is_engaged(one.phase)}
-        floor = replace(self._floor, engagements=engaged, visitors={})
+        floor = replace(self._floor, engagements=engaged, visitors={}, aside={})
         return KeptSite(operators, engaged, self._seq, self._floor.pickups, floor, self._version)
 
     def _finish_states(self, done: Finished, changed: list[str]) -> None:

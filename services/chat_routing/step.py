@@ -7,16 +7,25 @@ then :class:`_Batch`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from services.chat_routing.domain.engagement import Engagement
 from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.kept import Kept, KeptSite
 from services.chat_routing.metrics import Metrics
 from services.chat_routing.notify.news import deliveries
+from services.chat_routing.older_answers import Aside, by_site, sought
 from services.chat_routing.roster import Known, Roster, unpack_operator
-from services.chat_routing.site_work import Loaded, Sites, SiteWork, refused, unpack_engagement, unpack_pickups
+from services.chat_routing.site_work import (
+    Loaded,
+    Sites,
+    SiteWork,
+    refused,
+    unpack_engagement,
+    unpack_pickups,
+)
 from services.chat_routing.timers import Due, Who
 from services.chat_routing.trigger_work import TriggerInputs
 from shared.contracts.chat import ChatOutcome, Command, EraseVisitor, PresenceFacts
@@ -115,8 +124,9 @@ class ChatStep:
         operators = {(key, name): one for key, site in known.items() for name, one in site.operators.items()}
         looked_at = {*due.triggers, *_seen(entries), *((key, one) for key, ones in waiting.items() for one in ones)}
         histories = await self._store.trigger_histories(partition, looked_at)
+        aside = await self._older_answers(partition, entries, known, stored)
         loaded = [
-            Loaded(site, stored[key], known[key], _trigger_inputs(key, histories, waiting))
+            Loaded(site, stored[key], known[key], _trigger_inputs(key, histories, waiting), aside.get(key, {}))
             for key in stored
             if (site := self._sites.site(key)) is not None and not site.disabled
         ]
@@ -127,6 +137,24 @@ class ChatStep:
                 messages = await self._store.messages_of(partition, entry.site, entry.visitor)
                 batch.histories[entry.site, entry.visitor] = chats, messages
         return batch
+
+    async def _older_answers(
+        self,
+        partition: Partition,
+        entries: list[CmdEntry],
+        known: Mapping[str, KeptSite],
+        stored: Mapping[str, StoredSite],
+    ) -> dict[str, dict[str, Aside]]:
+        """What commands of this batch were answered long ago, by site and visitor. Of most chats nothing is read."""
+        commands = [(e.site, e.visitor) for e in entries if isinstance(e, Command) and e.site in known]
+        engagements: dict[Who, Engagement] = {}
+        for site, visitor in commands:
+            if visitor in known[site].engaged:
+                engagements[site, visitor] = known[site].engaged[visitor]
+            elif visitor in stored[site].touched:
+                engagements[site, visitor] = unpack_engagement(stored[site].touched[visitor])
+        wanted = sought(entries, engagements)
+        return by_site(await self._store.older_answers(partition, wanted)) if wanted else {}
 
 
 def _unpacked(stored: StoredSite) -> KeptSite:

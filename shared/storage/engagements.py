@@ -30,6 +30,7 @@ PICKUPS_FIELD = b"pickups"
 WAITING_LOOK = 50  # visitors looked at in one step when an operator becomes free (some have left)
 MAX_TRIGGER_WAITING = 1_000  # visitors of a site; who has waited longest falls out
 TRIGGER_WAITING_MS = 3_600_000
+OLDER_ANSWERS_MS = 24 * 3_600_000  # from the last one on: whoever repeats a command does so within minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,16 @@ class EngagementStore:
                 return
             after = f"({entries[-1][0].decode()}"
 
+    async def older_answers(
+        self, partition: Partition, wanted: Mapping[tuple[str, str], Collection[bytes]]
+    ) -> dict[tuple[str, str], list[bytes]]:
+        """Of these fields among the older answers of visitors (site, visitor): those that there are."""
+        commands: list[tuple[str | bytes, ...]] = [
+            ("HMGET", keys.older_answers(partition, *who), *fields) for who, fields in wanted.items()
+        ]
+        answers = await self._clients.pipeline(commands)
+        return {who: [value for value in found if value] for who, found in zip(wanted, answers, strict=True)}
+
     async def trigger_histories(
         self, partition: Partition, visitors: Collection[tuple[str, str]]
     ) -> dict[tuple[str, str], bytes]:
@@ -199,6 +210,20 @@ def put_engagements(
     ]
 
 
+def put_older_answers(
+    partition: Partition, key: tuple[str, str], values: Mapping[bytes, bytes], *, anew: bool
+) -> list[Write]:
+    """Keep older answers about a visitor (`key`: site, visitor); `anew`: those kept so far go."""
+    name = keys.older_answers(partition, *key)
+    fields: dict[str | bytes, Argument] = {field: value for field, value in values.items()}  # noqa: C416
+    return [*([delete(name)] if anew else []), *hset(name, fields), pexpire(name, OLDER_ANSWERS_MS)]
+
+
+def drop_older_answers(partition: Partition, site: str, visitor: str) -> Write:
+    """Forget the older answers about a visitor."""
+    return delete(keys.older_answers(partition, site, visitor))
+
+
 def put_rows(partition: Partition, site: str, rows: Mapping[str, bytes], gone: Iterable[str], seq: int) -> list[Write]:
     """Store the rows that others see, with the sequence number as of them."""
     key, meta = keys.engagements(partition, site), keys.engagement_meta(partition, site)
@@ -238,6 +263,7 @@ def erase_chats(partition: Partition, key: tuple[str, str], chats: Iterable[str]
         delete(keys.chats(partition, *key)),
         delete(keys.visitor_side(partition, *key)),
         delete(keys.trigger_history(partition, *key)),
+        delete(keys.older_answers(partition, *key)),
         *zrem(keys.trigger_waiting(partition, key[0]), [key[1]]),
     ]
 

@@ -150,6 +150,11 @@ def inbox(partition: Partition, site: str) -> str:
     return f"ib:{{{partition.tag}}}:{site}"
 
 
+def older_answers(partition: Partition, site: str, visitor: str) -> str:
+    """Hash with expiry: digest of sender and id of a command -> packed answer. Chat-routing."""
+    return f"an:{{{partition.tag}}}:{site}:{visitor}"
+
+
 def trigger_history(partition: Partition, site: str, visitor: str) -> str:
     """String with retention: packed, how often and when last each trigger invited the visitor. Chat-routing."""
     return f"tr:{{{partition.tag}}}:{site}:{visitor}"

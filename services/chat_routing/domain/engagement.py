@@ -14,7 +14,6 @@ from msgspec import Struct
 from shared.contracts.chat import SYSTEM, Actor, Asked, ChatSummary, RefusalCode
 from shared.contracts.rows import EngagementRow, OperatorRef, Status
 
-ANSWERS_KEPT = 64  # commands of one visitor's engagement whose answer is repeated; a client repeats only its last few
 TIMELINE_KEPT = 30  # changes shown beside the visitor; the whole story is in the transcripts
 
 
@@ -163,7 +162,7 @@ class Engagement(Struct, frozen=True, omit_defaults=True, kw_only=True):
     `chat` began at `began_ms`; `met` are the operators who took part in it, `asked` those who were asked to. `version`
     grows with every change of the row; `phase_version` is the one at which this phase began, and the version of its
     timers. `gone_since_ms`: no sign of the visitor since. `row_version`: of the row as others see it. `visit_ms`: the
-    visit that `denials` count.
+    visit that `denials` count. `aside`: how many answers to older commands stand elsewhere.
     """
 
     site: str
@@ -200,6 +199,7 @@ class Engagement(Struct, frozen=True, omit_defaults=True, kw_only=True):
     barred_by: Actor | None = None
     barred_reason: str = ""
     answers: tuple[Answer, ...] = ()
+    aside: int = 0
     timeline: tuple[Change, ...] = ()
 
 

@@ -14,9 +14,9 @@ from typing import assert_never
 from msgspec.structs import replace as with_fields
 
 from services.chat_routing.domain.agents import Agent, choose, serving
+from services.chat_routing.domain.answers import Sent, known_answer, remember, sent
 from services.chat_routing.domain.deadlines import timers
 from services.chat_routing.domain.engagement import (
-    ANSWERS_KEPT,
     Answer,
     Engagement,
     Forwarded,
@@ -65,7 +65,7 @@ class Floor:
     """The site as of now. `engagements`: all that are live, and those that are being acted upon.
 
     `queued`: visitors with a request or a forward to a skill, the ones that the router may have to find somebody for.
-    `pickups`: when visitors of a skill were lately engaged.
+    `pickups`: when visitors of a skill were lately engaged. `aside`: by visitor, older answers to commands at hand.
     """
 
     site: str
@@ -75,6 +75,7 @@ class Floor:
     visitors: Mapping[str, VisitorFacts] = field(default_factory=dict)
     queued: frozenset[str] = frozenset()
     pickups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    aside: Mapping[str, Mapping[Sent, Answer]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,28 +216,24 @@ def _nobody_left(floor: Floor, agent: Agent, moment: Moment) -> Result:
 def _answered(floor: Floor, command: ChatCommand, moment: Moment) -> Result:
     """A command is done once: a repeat gets the answer that it got before."""
     known = floor.engagements.get(command.visitor)
-    by = f"{command.by.kind}:{command.by.id}"
+    key = sent(command)
     if known is not None and not isinstance(command, MarkChat):
-        for old in known.answers:
-            if (old.by, old.id) == (by, command.id):
-                return Result(floor, (_done(command, known, old),))
+        old = known_answer(known, key, floor.aside.get(command.visitor, {}))
+        if old is not None:
+            return Result(floor, (_done(command, known, old),))
     engagement = known or Engagement(site=floor.site, visitor=command.visitor)
     outcome = decide_one(engagement, command, _desk(floor, command.visitor, command, moment))
     if isinstance(command, MarkChat):
         return Result(floor) if isinstance(outcome, Refusal) else Result(floor, outcome.events)
     if isinstance(outcome, Refusal):
-        answer = Answer(by, command.id, outcome.code, 0, engagement.chat, outcome.taken_by)
+        answer = Answer(*key, outcome.code, 0, engagement.chat, outcome.taken_by)
         # A refusal makes no record of a visitor of whom there is none: asking again finds out anew.
-        kept = floor if known is None else _with(floor, known, _remember(known, answer))
+        kept = floor if known is None else _with(floor, known, remember(known, answer))
         return Result(kept, (_done(command, engagement, answer),))
     seq = outcome.state.seq if isinstance(command, SendMessage) else 0
-    answer = Answer(by, command.id, None, seq, outcome.state.chat)
-    result = _take(floor, engagement, with_fields(outcome, state=_remember(outcome.state, answer)), moment)
+    answer = Answer(*key, None, seq, outcome.state.chat)
+    result = _take(floor, engagement, with_fields(outcome, state=remember(outcome.state, answer)), moment)
     return result.then(Result(result.floor, (_done(command, outcome.state, answer),)))
-
-
-def _remember(engagement: Engagement, answer: Answer) -> Engagement:
-    return with_fields(engagement, answers=(*engagement.answers, answer)[-ANSWERS_KEPT:])
 
 
 def _done(command: ChatCommand, engagement: Engagement, answer: Answer) -> CommandDone:
