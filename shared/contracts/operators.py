@@ -47,6 +47,7 @@ SortBy = Literal[
     "referrer",
     "lang",
 ]
+PutOff = Literal["pages", "idle"]
 ResetReason = Literal["epoch", "forbidden", "site_gone"]
 CountryFilter = Annotated[str, Meta(max_length=2, pattern=r"^([A-Z]{2})?$(?!\n)")]  # empty: unknown
 Have = Annotated[tuple[tuple[VisitorId, Counter], ...], Meta(max_length=MAX_HAVE)]
@@ -272,7 +273,9 @@ class ViewDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `insert` puts a row at a position of the list as it is at that moment, `move` takes a visitor out and puts it back
     at a position. In `update`, a field that is null is absent from now on. Only if `prev` is the last seq applied and
     `epoch` the same; else `view:sync`. `view` is put in when the frame is made, since each client names its own.
-    `slowed`: updates come only every so many ms, because there is too much to do; absent while all is well.
+    `slowed`: updates come only every so many ms, because there is too much to do; absent while all is well. `put_off`:
+    what is shown later still: next pages (every 3 s) and rows of visitors who do nothing (every 10 s); never what a
+    chat changes, and never who comes or goes.
     """
 
     epoch: str
@@ -285,19 +288,21 @@ class ViewDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
     update: tuple[tuple[str, int, dict[str, Any]], ...] = ()
     move: tuple[tuple[str, int], ...] = ()
     slowed: int = 0
+    put_off: tuple[PutOff, ...] = ()
     view: str = ""
 
 
 class ViewCheck(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """CRC-32 over `visitor:version` of the window's rows, joined by newlines, in order, as of `seq`.
 
-    `slowed` as in :class:`ViewDelta`.
+    `slowed` and `put_off` as in :class:`ViewDelta`.
     """
 
     epoch: str
     seq: int
     checksum: int
     slowed: int = 0
+    put_off: tuple[PutOff, ...] = ()
     view: str = ""
 
 

@@ -21,6 +21,7 @@ from services.operator_gateway.live.metrics import LiveMetrics
 from services.operator_gateway.live.pace import BUSY_S, Load, Pace
 from services.operator_gateway.live.viewers import Audience, Member
 from services.operator_gateway.views.engine import Group, SiteViews
+from services.operator_gateway.views.shedding import NOT_SLOWED, PUT_OFF, Slowed
 from services.operator_gateway.views.visitors import SiteFacts
 from shared.contracts.operators import ResetReason
 from shared.contracts.streams import Part, RowChanged, RowGone
@@ -148,7 +149,7 @@ class LiveSite:
         started, spent = self._loop.time(), time.thread_time()
         shedding = self._load_of_all.shedding
         changed = self.views.flush(started, shedding)
-        self.audience.publish(self.views, changed, started, self.slowed_ms)
+        self.audience.publish(self.views, changed, started, self.slowed)
         ended = self._loop.time()
         # The processor's time, not the clock's: on a shared machine a flush must not look dear because it was put off.
         self._pace.flushed(ended, time.thread_time() - spent)
@@ -163,10 +164,10 @@ class LiveSite:
         return self._pace.distance_s(self._load_of_all.shedding)
 
     @property
-    def slowed_ms(self) -> int:
-        """The same for the clients, if it is longer than usual; else 0."""
+    def slowed(self) -> Slowed:
+        """The same for the clients, if it is longer than usual."""
         tick_s = self.tick_s
-        return round(tick_s * 1000) if tick_s > BUSY_S else 0
+        return Slowed(round(tick_s * 1000), PUT_OFF[self._load_of_all.shedding]) if tick_s > BUSY_S else NOT_SLOWED
 
     def _delay_s(self) -> float:
         return self._pace.delay_s(self._loop.time(), self._load_of_all.shedding)
@@ -213,7 +214,7 @@ class LiveSite:
             self.flush()
         if self._loop.time() >= self._check_at_s:
             self._check_at_s = self._loop.time() + CHECK_EVERY_S
-            self.audience.check(self.views, self.slowed_ms)
+            self.audience.check(self.views, self.slowed)
 
     def _fill(self) -> bool:
         """One slice of the work on orders that are not complete; False if there is none."""

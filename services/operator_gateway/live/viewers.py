@@ -15,6 +15,7 @@ from services.operator_gateway.sockets.connections import Connection
 from services.operator_gateway.sockets.frames import Dialect, Outgoing
 from services.operator_gateway.sockets.peer import SLOW
 from services.operator_gateway.views.engine import Group, SiteViews
+from services.operator_gateway.views.shedding import NOT_SLOWED, Slowed
 from services.operator_gateway.views.window import Window, difference
 from shared.contracts.operators import ResetReason, ViewCheck, ViewDelta, ViewReset
 
@@ -119,9 +120,9 @@ class Audience:
         if not wires:
             self._members.pop(member.group, None)
 
-    def publish(self, views: SiteViews, changed: list[Group], now_s: float, slowed_ms: int = 0) -> None:
+    def publish(self, views: SiteViews, changed: list[Group], now_s: float, slowed: Slowed = NOT_SLOWED) -> None:
         """Tell the members of the groups that changed, then those who waited and have room now."""
-        deltas = _Deltas(views.epoch, slowed_ms)
+        deltas = _Deltas(views.epoch, slowed)
         sent = 0
         for group in changed:
             outgoing = deltas.between(group, group.before, group.seq - 1)
@@ -171,10 +172,16 @@ class Audience:
             log.info("viewer_cut_off", operator=member.connection.operator.operator, sid=member.connection.sid)
             member.connection.abort(SLOW)
 
-    def check(self, views: SiteViews, slowed_ms: int = 0) -> None:
+    def check(self, views: SiteViews, slowed: Slowed = NOT_SLOWED) -> None:
         """Tell every member that is up to date what its window must add up to."""
         for group, wires in self._members.items():
-            payload = ViewCheck(epoch=views.epoch, seq=group.seq, checksum=group.window.checksum, slowed=slowed_ms)
+            payload = ViewCheck(
+                epoch=views.epoch,
+                seq=group.seq,
+                checksum=group.window.checksum,
+                slowed=slowed.every_ms,
+                put_off=slowed.put_off,
+            )
             check = Outgoing("view:check", payload)
             for alike in wires.values():
                 for member in alike.values():
@@ -189,9 +196,9 @@ class Audience:
 class _Deltas:
     """The encoded differences of one flush, by where members stand."""
 
-    def __init__(self, epoch: str, slowed_ms: int) -> None:
+    def __init__(self, epoch: str, slowed: Slowed) -> None:
         self._epoch = epoch
-        self._slowed_ms = slowed_ms
+        self._slowed = slowed
         self._made: dict[tuple[Group, int], Outgoing | None] = {}
 
     def between(self, group: Group, told: Window, seq: int) -> Outgoing | None:
@@ -217,6 +224,7 @@ class _Deltas:
             insert=parts.insert,
             update=parts.update,
             move=parts.move,
-            slowed=self._slowed_ms,
+            slowed=self._slowed.every_ms,
+            put_off=self._slowed.put_off,
         )
         return Outgoing("view:delta", delta)

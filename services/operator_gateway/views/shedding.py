@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 from math import inf
+from typing import NamedTuple
 
+from shared.contracts.operators import PutOff
 from shared.contracts.rows import Row
 
 COUNTERS_EVERY_S = 2.0  # a view that shows nothing new is told counters this often: below 200 bytes a second
@@ -24,6 +26,23 @@ class Shedding(IntEnum):
     PAGES = 2  # once a second, and a row's next page only in rounds: several page views are one change
     IDLE = 3  # besides, rows of visitors who do nothing and have no engagement stand still for longer
 
+
+PUT_OFF: dict[Shedding, tuple[PutOff, ...]] = {
+    Shedding.NOTHING: (),
+    Shedding.TICKS: (),
+    Shedding.PAGES: ("pages",),
+    Shedding.IDLE: ("pages", "idle"),
+}
+
+
+class Slowed(NamedTuple):
+    """What clients are told of it: the distance between updates, if it is longer than usual, and what waits longer."""
+
+    every_ms: int = 0
+    put_off: tuple[PutOff, ...] = ()
+
+
+NOT_SLOWED = Slowed()
 
 _PAGE_FIELDS = frozenset(("version", "page", "pages", "activity"))
 _OTHER_FIELDS = tuple(name for name in Row.__struct_fields__ if name not in _PAGE_FIELDS)
