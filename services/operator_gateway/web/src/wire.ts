@@ -123,6 +123,9 @@ export interface ViewState {
   loading?: boolean;
 }
 
+/** What a gateway with too much to do puts off beside making updates rarer. */
+export type PutOff = "pages" | "idle";
+
 export interface ViewDelta {
   view: string;
   epoch: string;
@@ -134,12 +137,17 @@ export interface ViewDelta {
   insert?: [pos: number, row: Row][] | null;
   update?: [visitor: string, version: number, changed: Partial<Row>][] | null;
   move?: [visitor: string, pos: number][] | null;
+  /** Updates come only every so many milliseconds; absent while all is well. */
+  slowed?: number;
+  put_off?: PutOff[];
 }
 
 export interface ViewCheck {
   view: string;
   seq: number;
   checksum: number;
+  slowed?: number;
+  put_off?: PutOff[];
 }
 
 export interface ViewReset {

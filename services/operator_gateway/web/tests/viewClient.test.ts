@@ -206,6 +206,19 @@ describe("a live view", () => {
     expect(model.client.current().change.left.map(({ row, index }) => [row.visitor, index])).toEqual([["v2", 2]]);
   });
 
+  test("what the gateway says of its pace is told until it says otherwise, by differences and by proofs", () => {
+    const model = liveModel(2);
+    const { seq } = model;
+    const said = { view: "list", epoch: "2", prev: seq, seq: seq + 1, slowed: 1_000, put_off: ["pages" as const] };
+    model.client.onDelta(said);
+    expect(model.client.current().slowed).toEqual({ everyMs: 1_000, putOff: ["pages"] });
+    const { rows } = model.client.current().window ?? { rows: [] };
+    model.client.onCheck({ view: "list", seq: seq + 1, checksum: checksumOf(rows), slowed: 500 });
+    expect(model.client.current().slowed).toEqual({ everyMs: 500, putOff: [] });
+    model.client.onCheck({ view: "list", seq: seq + 1, checksum: checksumOf(rows) });
+    expect(model.client.current().slowed).toBeNull();
+  });
+
   test("a lost delta is mended by one view:sync that names what is held", () => {
     const model = liveModel(2);
     model.list.push(makeRow("late"));

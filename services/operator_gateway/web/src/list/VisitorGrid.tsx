@@ -51,7 +51,9 @@ export function VisitorGrid({ site }: { site: Site | null }) {
   const at = (index: number): Row | undefined => window?.rows[index - window.offset];
   const style = { "--columns": template(columns), "--row-height": `${height}px` } as CSSProperties;
   const inSight = virtualizer.range;
-  const isShown = virtualizer.getVirtualItems().some(({ index }) => index === selectedIndex);
+  const items = virtualizer.getVirtualItems();
+  const isShown = items.some(({ index }) => index === selectedIndex);
+  const missing = items.some(({ index }) => at(index) === undefined);
   return (
     <div
       ref={scroller}
@@ -62,13 +64,17 @@ export function VisitorGrid({ site }: { site: Site | null }) {
       aria-label={t("list.title")}
       aria-rowcount={total + 1}
       aria-colcount={columns.length}
-      aria-busy={window === null || window.loading}
+      aria-busy={missing || window === null || window.loading}
       aria-activedescendant={selected !== null && isShown ? rowId(selected) : undefined}
       onKeyDown={onKeyDown}
     >
       <div className="grid-width" role="presentation">
         <GridHead columns={columns} />
-        <div className="grid-body" role="rowgroup" style={{ height: virtualizer.getTotalSize() }}>
+        <div
+          className={missing ? "grid-body grid-body-missing" : "grid-body"}
+          role="rowgroup"
+          style={{ height: virtualizer.getTotalSize() }}
+        >
           {leaving
             .filter(({ index }) => inSight && index >= inSight.startIndex && index <= inSight.endIndex)
             .map(({ key, row, index }) => (
@@ -83,9 +89,9 @@ export function VisitorGrid({ site }: { site: Site | null }) {
                 passing="left"
               />
             ))}
-          {virtualizer.getVirtualItems().map(({ index }) => {
+          {items.map(({ index }) => {
             const row = at(index);
-            if (!row) return <SkeletonRow key={`s${index}`} index={index} top={index * height} columns={columns} />;
+            if (!row) return null; // the body's background stands for it: nothing to make while scrolling fast
             return (
               <RowView
                 key={row.visitor}
@@ -101,23 +107,6 @@ export function VisitorGrid({ site }: { site: Site | null }) {
           })}
         </div>
       </div>
-    </div>
-  );
-}
-
-function SkeletonRow({ index, top, columns }: { index: number; top: number; columns: readonly string[] }) {
-  return (
-    <div
-      className="row row-skeleton"
-      role="row"
-      aria-rowindex={index + 2}
-      style={{ transform: `translateY(${top}px)` }}
-    >
-      {columns.map((column) => (
-        <div key={column} role="gridcell" className={`cell cell-${column}`}>
-          <span className="bone" />
-        </div>
-      ))}
     </div>
   );
 }

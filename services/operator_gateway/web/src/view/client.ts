@@ -6,7 +6,19 @@
  * names what we hold and gets the difference. After a reconnect the view is opened again the same way. No React, no
  * socket, no clock of its own: see `ViewLink`. Read `pump` first.
  */
-import type { Ack, Filter, Row, Sort, ViewCheck, ViewDelta, ViewOpen, ViewReset, ViewState, WireError } from "../wire";
+import type {
+  Ack,
+  Filter,
+  PutOff,
+  Row,
+  Sort,
+  ViewCheck,
+  ViewDelta,
+  ViewOpen,
+  ViewReset,
+  ViewState,
+  WireError,
+} from "../wire";
 import { applyDelta, checksumOf, fromState, haveOf, type ViewWindow } from "./window";
 
 export interface ViewQuery {
@@ -36,6 +48,12 @@ export interface ViewChange {
   readonly left: readonly { readonly row: Row; readonly index: number }[];
 }
 
+/** The gateway has too much to do: updates come every so often, and what it names is put off for longer. */
+export interface Slowness {
+  readonly everyMs: number;
+  readonly putOff: readonly PutOff[];
+}
+
 export interface ViewSnapshot {
   readonly phase: ViewPhase;
   readonly window: ViewWindow | null;
@@ -45,6 +63,8 @@ export interface ViewSnapshot {
   readonly error: WireError | null;
   /** When the gateway was last heard about this view, by `ViewLink.now`. */
   readonly heardAt: number | null;
+  /** Null while updates come as they should. */
+  readonly slowed: Slowness | null;
 }
 
 const NO_CHANGE: ViewChange = { entered: new Set(), left: [] };
@@ -55,6 +75,7 @@ const EMPTY: ViewSnapshot = {
   change: NO_CHANGE,
   error: null,
   heardAt: null,
+  slowed: null,
 };
 const FIRST_RETRY_MS = 400;
 const LAST_RETRY_MS = 10_000;
@@ -141,6 +162,7 @@ export class ViewClient {
           window: result.window,
           change: changeOf(window, result.window, delta),
           heardAt: this.link.now(),
+          slowed: slownessOf(delta),
         });
         this.link.send("view:ack", { view: delta.view, seq: delta.seq });
     }
@@ -149,7 +171,7 @@ export class ViewClient {
   onCheck(check: ViewCheck): void {
     const { window } = this.snapshot;
     if (check.view !== this.name || !this.opened || window === null || this.busy || check.seq < window.seq) return;
-    this.publish({ heardAt: this.link.now() });
+    this.publish({ heardAt: this.link.now(), slowed: slownessOf(check) });
     if (check.seq > window.seq || check.checksum >>> 0 !== checksumOf(window.rows)) this.resync();
   }
 
@@ -256,6 +278,10 @@ export class ViewClient {
     this.snapshot = { ...this.snapshot, ...change };
     for (const listener of this.listeners) listener();
   }
+}
+
+function slownessOf({ slowed, put_off }: ViewDelta | ViewCheck): Slowness | null {
+  return slowed ? { everyMs: slowed, putOff: put_off ?? [] } : null;
 }
 
 function changeOf(before: ViewWindow, after: ViewWindow, delta: ViewDelta): ViewChange {
