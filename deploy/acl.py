@@ -90,7 +90,7 @@ RIGHTS = {
             "mg:*",
             "o:*",
             "gw:*",
-            *("t:*", "c:*", "cs:*", "dk:*", "bn:*", "ib:*", "ibd:*"),
+            *("t:*", "c:*", "cs:*", "dk:*", "bn:*", "ib:*", "ibd:*", "nd:*"),
         ),
         writes=(*_EVERYBODY, "in:*", "cmd:*", "cr:*", "{dir}:*"),
     ),

@@ -37,6 +37,7 @@ from shared.storage.directory_store import DirectoryStore, Written
 from shared.storage.history import History
 from shared.storage.lockout import Lockout
 from shared.storage.log import GroupAppender, PartitionLog
+from shared.storage.notifications import BuriedNotifications
 from shared.storage.sessions import Sessions
 from shared.storage.transcripts import Transcripts
 
@@ -99,6 +100,7 @@ class Api:
             transcripts=Transcripts(clients, partitions),
             records=ChatRecords(clients, partitions),
             canned=CannedReplies(clients, partitions),
+            buried=BuriedNotifications(clients, partitions),
             collector_url="https://collect.example",
             geoip=Attribution("Country data by Somebody", "2026-01"),
             client_address=lambda request: request.headers.get("X-Test-Address", "192.0.2.1"),
@@ -133,10 +135,10 @@ class Api:
         """A token without the price of a password."""
         return (await self.sessions.create(operator)).token
 
-    async def site(self, name: str = "Shop") -> Site:
+    async def site(self, name: str = "Shop", **fields: Any) -> Site:
         """A site of its own for a test, with two skills."""
         skills = (Skill("general", "General"), Skill("sales", "Sales"))
-        new = Site(site=f"s_{next(_numbers):08x}", name=name, skills=skills, created_at=self.clock.now_ms())
+        new = Site(site=f"s_{next(_numbers):08x}", name=name, skills=skills, created_at=self.clock.now_ms(), **fields)
         written = await self.store.create_site(new)
         assert isinstance(written, Written)
         return written.record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast, get_args
 
 from services.chat_routing.notify.mail import MailServer, Security, plain_address
@@ -28,6 +29,7 @@ class ChatRoutingSettings:
     smtp_security: str = setting("SMTP_SECURITY", "starttls", help="starttls, tls or none")
     smtp_user: str = setting("SMTP_USER", "", help="login at the mail server; empty for none")
     smtp_password: str = setting("SMTP_PASSWORD", "", help="password at the mail server", secret=True)
+    smtp_ca_file: str = setting("SMTP_CA_FILE", "", help="certificates to trust instead of the system's (PEM)")
     smtp_from: str = setting("SMTP_FROM", "", help="address that mails come from")
     webhook_allow: tuple[str, ...] = setting(
         "WEBHOOK_ALLOW", (), help="hosts (host or host:port) that webhooks may reach without TLS or in private networks"
@@ -48,6 +50,8 @@ class ChatRoutingSettings:
             yield "SMTP_FROM: a mail server is set, so mails need a plain address to come from"
         if bool(self.smtp_user) != bool(self.smtp_password):
             yield "SMTP_USER, SMTP_PASSWORD: set both or none"
+        if self.smtp_ca_file and not Path(self.smtp_ca_file).is_file():
+            yield f"SMTP_CA_FILE: there is no file {self.smtp_ca_file}"
         if self.smtp_user and self.smtp_security == "none":
             yield "SMTP_SECURITY: a password is not sent without TLS"
 
@@ -63,4 +67,5 @@ class ChatRoutingSettings:
             self.smtp_from,
             self.smtp_user,
             self.smtp_password,
+            self.smtp_ca_file,
         )

@@ -56,6 +56,7 @@ from shared.contracts.chat import (
     InboxChanged,
     InviteOperator,
     RequestChat,
+    TranscriptWanted,
     VisitorBack,
     VisitorGone,
     address_of,
@@ -63,7 +64,7 @@ from shared.contracts.chat import (
 from shared.contracts.chat_records import DoneMessage
 from shared.contracts.rows import EngagementRow, PresenceRow
 from shared.contracts.sites import Membership, Operator, Site, Trigger
-from shared.contracts.streams import CloseMessage, RowChanged, RowGone
+from shared.contracts.streams import CloseMessage, RowChanged, RowGone, SendTranscript
 from shared.domain.partitions import Partition
 from shared.domain.skills import facts_of, resolve
 from shared.domain.visitor import decode_row
@@ -144,6 +145,7 @@ class SiteWork:
         *,
         now_ms: int,
         resumed_at_ms: int,
+        mails: bool,
         tell: Callable[[ChatOutcome], None],
         set_away: Callable[[str], None],
     ) -> None:
@@ -153,7 +155,7 @@ class SiteWork:
         self._sites = sites
         self._tell = tell
         self._set_away = set_away
-        self._moment = Moment(now_ms, site.settings, resumed_at_ms)
+        self._moment = Moment(now_ms, site.settings, resumed_at_ms, mails)
         rows = {visitor: decode_row(value) for visitor, value in stored.visitors.items()}
         self._rows = {visitor: shown for visitor, shown in rows.items() if shown is not None}
         self._seq = loaded.known.seq
@@ -310,6 +312,19 @@ class SiteWork:
         by_now = DoneMessage(id=closed.id, message=closed.message, by=closed.by, at=self._moment.now_ms)
         self._inbox += finish_message(self._partition, self._site, closed.id, _encode(by_now))
         self._tell(InboxChanged(site=self._site.site, done=closed.id))
+
+    def send_transcript(self, wanted: SendTranscript) -> None:
+        """An operator wants a transcript to be mailed."""
+        mail = TranscriptWanted(
+            site=wanted.site,
+            visitor=wanted.visitor,
+            chat=wanted.chat,
+            email=wanted.email,
+            status="chat_end",
+            reason="",
+            at=self._moment.now_ms,
+        )
+        self._tell(mail)
 
     def look_again(self) -> None:
         """The directory says something else than before: share out the waiting anew."""

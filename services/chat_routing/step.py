@@ -15,7 +15,7 @@ from services.chat_routing.domain.engagement import Engagement
 from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.kept import Kept, KeptSite
 from services.chat_routing.metrics import Metrics
-from services.chat_routing.notify.news import deliveries
+from services.chat_routing.notify.news import deliveries, revived
 from services.chat_routing.older_answers import Aside, by_site, sought
 from services.chat_routing.roster import Known, Roster, unpack_operator
 from services.chat_routing.site_work import (
@@ -28,7 +28,15 @@ from services.chat_routing.site_work import (
 )
 from services.chat_routing.timers import Due, Who
 from services.chat_routing.trigger_work import TriggerInputs
-from shared.contracts.chat import ChatOutcome, Command, EraseVisitor, PresenceFacts
+from shared.contracts.chat import (
+    ChatOutcome,
+    Command,
+    EraseVisitor,
+    OfflineMessageLeft,
+    PresenceFacts,
+    TranscriptWanted,
+)
+from shared.contracts.notifications import Delivery, Undelivered
 from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import (
     ChatOutcomes,
@@ -41,12 +49,14 @@ from shared.contracts.streams import (
     OperatorChanged,
     OperatorConnected,
     OperatorDisconnected,
+    SendTranscript,
+    SettleUndelivered,
     decode_cmd,
     encode,
 )
 from shared.domain.partitions import Partition
 from shared.storage.engagements import EngagementStore, Messages, OperatorKey, StoredSite, put_mark
-from shared.storage.notifications import queue_writes
+from shared.storage.notifications import buried_removal, queue_writes
 from shared.storage.owner import BATCH, Changes, Inputs
 from shared.storage.visitor_sides import told_writes
 
@@ -90,7 +100,7 @@ class ChatStep:
             batch.take(entry)
         batch.elapse(due)
         changes, sites = batch.changes()
-        sent = deliveries(batch.outcomes, self._sites.site, mails=self._notices.mails)
+        sent = deliveries(batch.outcomes, self._sites.site, mails=self._notices.mails) + batch.revived
         changes.writes.extend(queue_writes(partition, sent))
         mark = self._kept.next_mark()
         changes.writes.append(put_mark(partition, mark))
@@ -130,12 +140,16 @@ class ChatStep:
             for key in stored
             if (site := self._sites.site(key)) is not None and not site.disabled
         ]
-        batch = _Batch(partition, inputs, self._sites, loaded, Known(operators, signs, through))
+        batch = _Batch(
+            partition, inputs, self._sites, loaded, Known(operators, signs, through), mails=self._notices.mails
+        )
         for entry in entries:
             if isinstance(entry, EraseVisitor):
                 chats = await self._store.chats_of(partition, entry.site, entry.visitor)
                 messages = await self._store.messages_of(partition, entry.site, entry.visitor)
                 batch.histories[entry.site, entry.visitor] = chats, messages
+            elif isinstance(entry, SettleUndelivered):
+                batch.buried[entry.site, entry.entry] = await self._store.buried(partition, entry.site, entry.entry)
         return batch
 
     async def _older_answers(
@@ -200,11 +214,16 @@ class _Batch:
     """The working set of one step: operators of all sites, and each site's chats. `outcomes` are told in order."""
 
     def __init__(
-        self, partition: Partition, inputs: Inputs, sites: Sites, loaded: Iterable[Loaded], known: Known
+        self, partition: Partition, inputs: Inputs, sites: Sites, loaded: Iterable[Loaded], known: Known, *, mails: bool
     ) -> None:
         self.outcomes: list[Outcome] = []
         # Chats and offline messages of visitors who are to be erased.
         self.histories: dict[tuple[str, str], tuple[list[str], Messages]] = {}
+        # Deliveries that were given up, as somebody has asked about them, and those that are tried again.
+        self.buried: dict[tuple[str, str], tuple[Undelivered, OfflineMessageLeft | None] | None] = {}
+        self.revived: list[Delivery] = []
+        self._settled: list[str] = []
+        self._mails = mails
         self._partition = partition
         self._sites = sites
         self._roster = Roster(
@@ -228,6 +247,7 @@ class _Batch:
             self._sites,
             now_ms=inputs.now_ms,
             resumed_at_ms=inputs.resumed_at_ms,
+            mails=self._mails,
             tell=self.outcomes.append,
             set_away=lambda operator: self._roster.took_away((loaded.site.site, operator)),
         )
@@ -261,13 +281,27 @@ class _Batch:
             for site, visitor in entry.seen:
                 if site in self._works:
                     self._works[site].consider(visitor)
-        elif isinstance(entry, EraseVisitor | CloseMessage | LookAgain):
+        elif isinstance(entry, SettleUndelivered):
+            self._settle(entry)
+        elif isinstance(entry, EraseVisitor | CloseMessage | LookAgain | SendTranscript):
             if entry.site in self._works:
                 self._take_about_site(self._works[entry.site], entry)
         else:
             self._roster.take(entry)
 
-    def _take_about_site(self, work: SiteWork, entry: EraseVisitor | CloseMessage | LookAgain) -> None:
+    def _settle(self, entry: SettleUndelivered) -> None:
+        """A delivery that was given up is dropped, or queued again. What cannot be tried again stays where it is."""
+        found = self.buried.get((entry.site, entry.entry))
+        if found is None or entry.entry in self._settled:
+            return
+        if entry.retry:
+            delivery = revived(*found)
+            if delivery is None:
+                return
+            self.revived.append(delivery)
+        self._settled.append(entry.entry)
+
+    def _take_about_site(self, work: SiteWork, entry: EraseVisitor | CloseMessage | LookAgain | SendTranscript) -> None:
         match entry:
             case EraseVisitor(site=site, visitor=visitor):
                 work.erase(visitor, *self.histories.get((site, visitor), ([], Messages())))
@@ -275,6 +309,8 @@ class _Batch:
                 work.close_message(entry)
             case LookAgain():
                 work.look_again()
+            case SendTranscript():
+                work.send_transcript(entry)
 
     def elapse(self, due: Due) -> None:
         """What time alone does, operators first: an engagement's deadline asks whether its operator is there."""
@@ -309,9 +345,15 @@ class _Batch:
                     (site, operator), chats=len(agent.held), misses=agent.misses, idle_since_ms=agent.idle_since_ms
                 )
         writes += self._roster.writes()
+        writes += buried_removal(self._partition, self._settled)
         timers |= self._roster.timers
         kept = {site: work.kept(self._roster.of_site(site)) for site, work in self._works.items()}
-        return Changes(writes=writes, timers=timers, log=rows, chat=_payloads(self.outcomes)), kept
+        return Changes(writes=writes, timers=timers, log=rows, chat=_payloads(_told(self.outcomes))), kept
+
+
+def _told(outcomes: list[Outcome]) -> list[Outcome]:
+    """What goes to the edges: an address that a transcript is mailed to does not."""
+    return [outcome for outcome in outcomes if not isinstance(outcome, TranscriptWanted)]
 
 
 def _payloads(outcomes: list[Outcome]) -> list[bytes]:

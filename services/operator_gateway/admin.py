@@ -95,7 +95,21 @@ def parser() -> argparse.ArgumentParser:
     _site_commands(_group(groups, "site", "customer websites"))
     _skill_commands(_group(groups, "skill", "what visitors may need"))
     _operator_commands(_group(groups, "operator", "people who answer visitors"))
+    _undelivered_commands(_group(groups, "undelivered", "mails and webhooks that were given up"))
     return top
+
+
+def _undelivered_commands(commands: Commands) -> None:
+    _command(commands, "list", "those of a site, newest first", _undelivered_list).add_argument("site")
+    for name, text, run in (
+        ("retry", "try some, or all, again", _undelivered_retry),
+        ("drop", "forget some, or all", _undelivered_drop),
+    ):
+        command = _command(commands, name, text, run)
+        command.add_argument("site")
+        which = command.add_mutually_exclusive_group(required=True)
+        which.add_argument("entry", nargs="*", default=[], help="as `list` names them")
+        which.add_argument("--all", action="store_true")
 
 
 def _site_commands(commands: Commands) -> None:
@@ -256,6 +270,18 @@ async def _operator_logout(admin: Admin, arguments: argparse.Namespace) -> Any:
 
 async def _operator_reset(admin: Admin, arguments: argparse.Namespace) -> Any:
     return await admin.reset_password(arguments.operator, _given(arguments))
+
+
+async def _undelivered_list(admin: Admin, arguments: argparse.Namespace) -> Any:
+    return await admin.undelivered(arguments.site)
+
+
+async def _undelivered_retry(admin: Admin, arguments: argparse.Namespace) -> Any:
+    return await admin.settle_undelivered(arguments.site, arguments.entry, retry=True)
+
+
+async def _undelivered_drop(admin: Admin, arguments: argparse.Namespace) -> Any:
+    return await admin.settle_undelivered(arguments.site, arguments.entry, retry=False)
 
 
 # --- answers ---

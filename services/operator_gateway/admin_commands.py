@@ -17,10 +17,14 @@ from services.operator_gateway import accounts
 from services.operator_gateway.accounts import Rejected
 from services.operator_gateway.passwords import Passwords
 from shared.contracts.sites import Membership, Operator, Role, Site, Skill
+from shared.contracts.streams import SettleUndelivered, encode
+from shared.domain.partitions import Partitions
 from shared.runtime.clock import Clock
 from shared.storage.clients import Clients
 from shared.storage.directory import Directory
 from shared.storage.directory_store import DirectoryStore, Refused, Written
+from shared.storage.log import GROUP_SIZE, PartitionLog
+from shared.storage.notifications import BuriedNotifications
 
 MIN_PASSWORD, MAX_PASSWORD = 10, 256
 REFUSALS = {
@@ -220,6 +224,36 @@ class Admin:
         secret = await self._passwords.hash(password)
         done = await self._change_operator(operator, accounts.logged_out, secret)
         return done if given.password is not None else done | {"password": password}
+
+    # --- what could not be delivered ---
+
+    async def undelivered(self, site: str) -> list[Answer]:
+        """Mails and webhooks of the site that were given up, newest first."""
+        await self._site(site)
+        found = await BuriedNotifications(self._clients, await self._partitions()).of(site)
+        return [
+            {"entry": one.entry, "kind": line.kind, "target": line.target, "reason": line.reason}
+            | {"mail": line.mail, "attempts": line.attempts, "at": line.at, "visitor": line.visitor}
+            for one in found
+            for line in (one.undelivered,)
+        ]
+
+    async def settle_undelivered(self, site: str, entries: Sequence[str], *, retry: bool) -> list[Answer]:
+        """Try these again, or drop them; without any named, all. chat-routing does it as soon as it runs."""
+        known = [one["entry"] for one in await self.undelivered(site)]
+        if unknown := [entry for entry in entries if entry not in known]:
+            raise AdminError(f"nothing of that name was given up: {', '.join(unknown)}; `undelivered list` shows all")
+        partitions = await self._partitions()
+        asked = [encode(SettleUndelivered(site, entry, retry)) for entry in entries or known]
+        for start in range(0, len(asked), GROUP_SIZE):
+            await PartitionLog(self._clients).append("cmd", partitions.of(site), asked[start : start + GROUP_SIZE])
+        return [{"entry": entry} for entry in entries or known]
+
+    async def _partitions(self) -> Partitions:
+        count = await self._clients.partition_count()
+        if count is None:
+            raise AdminError("no service was ever started on this Redis")
+        return Partitions(count)
 
     # --- inner ---
 

@@ -48,6 +48,7 @@ from shared.storage.directory_store import DirectoryStore
 from shared.storage.history import History
 from shared.storage.lockout import Lockout
 from shared.storage.log import GroupAppender, PartitionLog
+from shared.storage.notifications import BuriedNotifications
 from shared.storage.sessions import Sessions
 from shared.storage.snapshots import Snapshots
 from shared.storage.transcripts import Transcripts
@@ -157,6 +158,7 @@ class Gateway:
             transcripts=self.transcripts,
             records=self.records,
             canned=CannedReplies(self.clients, self.partitions),
+            buried=BuriedNotifications(self.clients, self.partitions),
             collector_url=self.settings.collector_url,
             geoip=attribution(self.settings.geoip_db),
             client_address=self._address,

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from shared.contracts.chat_words import ChatEventType, OfferKind, RefusalCode
 from shared.contracts.ids import ClientId
 from shared.contracts.rows import OperatorRef, Status
 
@@ -19,46 +20,6 @@ OfferId = Annotated[str, Meta(min_length=1, max_length=144)]
 MessageText = Annotated[str, Meta(min_length=1, max_length=4000)]  # code points
 ReasonText = Annotated[str, Meta(max_length=500)]
 Score = Annotated[int, Meta(ge=1, le=5)]
-
-RefusalCode = Literal[
-    "already_invited",
-    "engaged",
-    "cooldown",
-    "offer_expired",
-    "taken",
-    "not_owner",
-    "missing_skill",
-    "at_capacity",
-    "target_offline",
-    "self_forward",
-    "not_in_chat",
-    "banned",
-    "stale_version",
-    "not_found",
-    "forbidden",
-    "too_long",
-    "too_many",
-]
-
-ChatEventType = Literal[
-    "requested",
-    "invited",
-    "accepted",
-    "denied",
-    "started",
-    "message",
-    "joined",
-    "left",
-    "forwarded",
-    "forward_declined",
-    "away",
-    "back",
-    "redirected",
-    "kicked",
-    "ended",
-    "rated",
-]
-OfferKind = Literal["request", "forward", "conference"]
 
 
 class Actor(Struct, frozen=True):
@@ -116,6 +77,12 @@ class RateChat(Command, frozen=True, tag="rt"):
 
     score: Score
     comment: str = ""
+
+
+class MailTranscript(Command, frozen=True, tag="mt"):
+    """The visitor wants the transcript by mail: to `email`, or to the address that it gave before the chat."""
+
+    email: str = ""
 
 
 class LeaveForm(Command, frozen=True, tag="lf"):
@@ -229,6 +196,7 @@ ChatCommand = (
     | AcceptInvite
     | DeclineInvite
     | RateChat
+    | MailTranscript
     | LeaveForm
     | SendMessage
     | MarkChat
@@ -429,6 +397,18 @@ class OfflineMessageLeft(Struct, frozen=True, kw_only=True, omit_defaults=True, 
     skill: str = ""
 
 
+class TranscriptWanted(Struct, frozen=True, kw_only=True, tag="tw"):
+    """A transcript is to be mailed to `email`. For the queue of mails alone: it goes on no stream."""
+
+    site: str
+    visitor: str
+    chat: str
+    email: str
+    status: Status
+    reason: str
+    at: int
+
+
 ChatOutcome = (
     ChatSaid
     | OfferMade
@@ -440,6 +420,7 @@ ChatOutcome = (
     | ChatMarked
     | OfflineMessageLeft
     | InboxChanged
+    | TranscriptWanted
     | CommandDone
 )
 

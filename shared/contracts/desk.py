@@ -11,7 +11,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from shared.contracts.chat import Actor, ChatEvent, ChatId, OfferId, OfferKind
+from shared.contracts.chat import (
+    Actor,
+    ChatEvent,
+    ChatId,
+    OfferId,
+)
+from shared.contracts.chat_words import OfferKind
 from shared.contracts.ids import MAX_SAFE_INT, ClientId, OperatorId, SiteKey, SkillId, VisitorId
 from shared.contracts.rows import OperatorRef, Status
 

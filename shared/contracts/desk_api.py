@@ -279,6 +279,7 @@ DESK_PATH_TYPES = {
     "trigger": ClientId,
     "canned": CannedId,
     "message": EntryId,
+    "entry": EntryId,
     "chat": ChatPath,
     "visitor": VisitorId,
 }

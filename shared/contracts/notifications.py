@@ -26,12 +26,16 @@ class ChatNews(Struct, frozen=True, tag="ch"):
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """One thing for one receiver. `id` is the same at every attempt; `target`: an e-mail address or a URL."""
+    """One thing for one receiver. `id` is the same at every attempt; `target`: an e-mail address or a URL.
+
+    `asked`: somebody asked for this transcript at this address, so the site need not name it as a receiver.
+    """
 
     id: str
     news: MessageNews | ChatNews
     mail: bool
     target: str
+    asked: bool = False
 
     @property
     def about(self) -> tuple[str, str]:
@@ -46,7 +50,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
 
 class Undelivered(Struct, frozen=True, kw_only=True):
-    """An entry of `nd:{T}`: given up after so many attempts. No text of anybody."""
+    """An entry of `nd:{T}`: given up after so many attempts. No text of anybody: to try again, a transcript is read
+    anew, and an offline message (`message` is its id) is looked up in the inbox."""
 
     id: str
     site: str
@@ -55,6 +60,11 @@ class Undelivered(Struct, frozen=True, kw_only=True):
     reason: str
     attempts: int
     at: int
+    visitor: str = ""
+    mail: bool = True
+    asked: bool = False
+    chat: ChatNews | None = None
+    message: str = ""
 
 
 encode_delivery = msgspec.msgpack.Encoder().encode

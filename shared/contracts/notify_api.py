@@ -41,3 +41,29 @@ class NotificationsView(Struct, frozen=True):
     transcript_emails: tuple[str, ...]
     webhooks: tuple[WebhookView, ...]
     version: int
+
+
+class UndeliveredView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A mail or webhook that was given up after so many attempts. `kind`: `message` (of the offline form) or `chat`."""
+
+    entry: str
+    kind: str
+    mail: bool
+    target: str
+    reason: str
+    attempts: int
+    at: int
+    visitor: str = ""
+    chat: str = ""
+
+
+class UndeliveredList(Struct, frozen=True):
+    """All that is kept of the site."""
+
+    items: tuple[UndeliveredView, ...]
+
+
+class TranscriptMail(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a transcript is to be mailed."""
+
+    email: Email

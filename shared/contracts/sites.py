@@ -70,6 +70,7 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
     kick_cooldown_ms: Ms = 10 * 60_000
     outcome_shown_ms: Ms = 30_000  # how long the status shows how it ended
     form_ms: Ms = 10 * 60_000  # the offline form waits this long
+    visitor_transcript: Literal["off", "ask", "end"] = "off"  # by mail: never, when asked for, at the end of each chat
     consent_required: bool = False
     track_attributes: bool = True
     widget: WidgetSettings = WidgetSettings()

@@ -181,7 +181,33 @@ class CloseMessage(Struct, frozen=True, tag="cl"):
     message: OfflineMessageLeft
 
 
-CmdEntry = OperatorFact | LookAgain | CloseMessage | PresenceFacts | EraseVisitor | ChatCommand
+class SendTranscript(Struct, frozen=True, tag="ts"):
+    """An operator wants this transcript to be mailed to `email`. Whether it may was checked before."""
+
+    site: str
+    visitor: str
+    chat: str
+    email: str
+
+
+class SettleUndelivered(Struct, frozen=True, tag="us"):
+    """What was given up, the `entry` of `nd:{T}`, is tried again or dropped. Whether that may be was checked before."""
+
+    site: str
+    entry: str
+    retry: bool
+
+
+CmdEntry = (
+    OperatorFact
+    | LookAgain
+    | CloseMessage
+    | SendTranscript
+    | SettleUndelivered
+    | PresenceFacts
+    | EraseVisitor
+    | ChatCommand
+)
 
 # --- log:{T}: row changes for the gateways ------------------------------------------------------------------------
 

@@ -83,6 +83,12 @@ class ChatRate(Message, frozen=True, tag="chat.rate"):
     comment: Comment | None = None
 
 
+class ChatTranscript(Message, frozen=True, tag="chat.transcript"):
+    """Mail me the transcript: to `email`, or to the address given before the chat. Only where the site offers it."""
+
+    email: Email | None = None
+
+
 class OfflineSend(Message, frozen=True, tag="offline.send"):
     """A message for when somebody is there again."""
 
@@ -105,6 +111,7 @@ VisitorMessage = (
     | ChatTyping
     | ChatRead
     | ChatRate
+    | ChatTranscript
     | OfflineSend
     | OfflineClose
 )

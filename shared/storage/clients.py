@@ -125,6 +125,11 @@ class Clients:
                 f"set PARTITIONS={int(stored)} (the number cannot be changed later)"
             )
 
+    async def partition_count(self) -> int | None:
+        """The number of partitions of this installation, once a service has been started."""
+        stored = await self.call("GET", keys.PARTITION_COUNT)
+        return None if stored is None else int(stored)
+
     def reader(self, key: str) -> BlockingReader:
         """A connection of its own for blocking reads of streams that share `key`'s hash tag."""
         return BlockingReader(self, key)

@@ -12,8 +12,9 @@ from typing import Any
 
 from msgspec import DecodeError
 
+from shared.contracts.chat import OfflineMessageLeft
 from shared.contracts.chat_records import decode_done_message, decode_inbox_message
-from shared.contracts.notifications import decode_delivery
+from shared.contracts.notifications import Undelivered, decode_delivery, decode_undelivered
 from shared.contracts.rows import SEQ_FIELD
 from shared.contracts.sites import Site
 from shared.domain.partitions import Partition
@@ -50,11 +51,13 @@ class StoredSite:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Entries of one visitor's offline messages: those that wait, those that were dealt with, those to be sent out."""
+    """Entries of one visitor's offline messages: those that wait, those that were dealt with, those to be sent out,
+    and those that could not be."""
 
     waiting: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     leaving: list[str] = field(default_factory=list)
+    buried: list[str] = field(default_factory=list)
 
 
 class EngagementStore:
@@ -119,7 +122,34 @@ class EngagementStore:
             async for entry, packed in self._entries(keys.notifications(partition))
             if _about(packed) == (site, visitor)
         ]
-        return Messages(waiting, done, leaving)
+        buried = [
+            entry
+            async for entry, packed in self._entries(keys.dead_notifications(partition))
+            if (line := decode_undelivered(packed)).visitor == visitor and line.site == site
+        ]
+        return Messages(waiting, done, leaving, buried)
+
+    async def buried(
+        self, partition: Partition, site: str, entry: str
+    ) -> tuple[Undelivered, OfflineMessageLeft | None] | None:
+        """A delivery of the site that was given up, and the offline message that it was about, if that is still in the
+        inbox or among those dealt with."""
+        entries = await self._clients.call("XRANGE", keys.dead_notifications(partition), entry, entry)
+        line = decode_undelivered(entries[0][1][b"d"]) if entries else None
+        if line is None or line.site != site:
+            return None
+        return line, await self._message(partition, line) if line.message else None
+
+    async def _message(self, partition: Partition, line: Undelivered) -> OfflineMessageLeft | None:
+        async for _, packed in self._entries(keys.inbox(partition, line.site)):
+            waiting = decode_inbox_message(packed)
+            if (waiting.visitor, waiting.id) == (line.visitor, line.message):
+                return waiting
+        async for _, packed in self._entries(keys.inbox_done(partition, line.site)):
+            done = decode_done_message(packed).message
+            if (done.visitor, done.id) == (line.visitor, line.message):
+                return done
+        return None
 
     async def _entries(self, key: str) -> AsyncIterator[tuple[str, bytes]]:
         after = "-"
@@ -314,6 +344,8 @@ def erase_messages(partition: Partition, site: str, messages: Messages) -> list[
         writes.append(Write("XDEL", keys.inbox_done(partition, site), tuple(messages.done)))
     if messages.leaving:
         writes.append(Write("XDEL", keys.notifications(partition), tuple(messages.leaving)))
+    if messages.buried:
+        writes.append(Write("XDEL", keys.dead_notifications(partition), tuple(messages.buried)))
     return writes
 
 

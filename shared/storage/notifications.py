@@ -13,8 +13,14 @@ from typing import Any
 from msgspec import Struct
 from redis import exceptions
 
-from shared.contracts.notifications import Delivery, Undelivered, encode_delivery, encode_undelivered
-from shared.domain.partitions import Partition
+from shared.contracts.notifications import (
+    Delivery,
+    Undelivered,
+    decode_undelivered,
+    encode_delivery,
+    encode_undelivered,
+)
+from shared.domain.partitions import Partition, Partitions
 from shared.storage import keys
 from shared.storage.clients import Clients
 from shared.storage.writes import Write, xadd
@@ -38,6 +44,34 @@ def queue_writes(partition: Partition, deliveries: Iterable[Delivery]) -> list[W
     """Put deliveries into the queue."""
     key = keys.notifications(partition)
     return [xadd(key, encode_delivery(delivery), MAX_QUEUED) for delivery in deliveries]
+
+
+def buried_removal(partition: Partition, entries: Iterable[str]) -> list[Write]:
+    """What was given up is dealt with."""
+    gone = tuple(entries)
+    return [Write("XDEL", keys.dead_notifications(partition), gone)] if gone else []
+
+
+class Undeliverable(Struct, frozen=True):
+    """What was given up, and the entry that names it."""
+
+    entry: str
+    undelivered: Undelivered
+
+
+class BuriedNotifications:
+    """Reads what was given up. Every method raises Unavailable."""
+
+    def __init__(self, clients: Clients, partitions: Partitions) -> None:
+        self._clients = clients
+        self._partitions = partitions
+
+    async def of(self, site: str) -> list[Undeliverable]:
+        """The site's, newest first: of the few that a partition keeps."""
+        key = keys.dead_notifications(self._partitions.of(site))
+        entries = await self._clients.call("XREVRANGE", key, "+", "-", "COUNT", 2 * MAX_DEAD)
+        found = (Undeliverable(entry.decode(), decode_undelivered(fields[b"d"])) for entry, fields in entries)
+        return [one for one in found if one.undelivered.site == site]
 
 
 class NotificationQueue:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from shared.contracts.chat import RefusalCode
+from shared.contracts.chat_words import RefusalCode
 from tests.eventually import eventually
 from tests.races.desk import Desk
 from tests.races.guest import Guest, Tab

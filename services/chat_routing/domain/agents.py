@@ -9,7 +9,10 @@ from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
-from shared.contracts.chat import Actor, RefusalCode
+from shared.contracts.chat import (
+    Actor,
+)
+from shared.contracts.chat_words import RefusalCode
 from shared.contracts.sites import ROLE_RANK, Role
 from shared.contracts.streams import OperatorState
 

@@ -9,7 +9,11 @@ from msgspec.structs import replace
 
 from services.chat_routing.domain.agents import Agent
 from services.chat_routing.domain.engagement import Engagement, Offer, offers
-from shared.contracts.chat import Actor, Asked, OfferKind
+from shared.contracts.chat import (
+    Actor,
+    Asked,
+)
+from shared.contracts.chat_words import OfferKind
 from shared.contracts.rows import OperatorRef
 
 ASKED_KEPT = 20  # of one chat; who was asked before them changes nothing any more

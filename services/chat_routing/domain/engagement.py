@@ -11,7 +11,13 @@ from typing import Literal, assert_never
 
 from msgspec import Struct
 
-from shared.contracts.chat import SYSTEM, Actor, Asked, ChatSummary, RefusalCode
+from shared.contracts.chat import (
+    SYSTEM,
+    Actor,
+    Asked,
+    ChatSummary,
+)
+from shared.contracts.chat_words import RefusalCode
 from shared.contracts.rows import EngagementRow, OperatorRef, Status
 
 TIMELINE_KEPT = 30  # changes shown beside the visitor; the whole story is in the transcripts
@@ -162,7 +168,8 @@ class Engagement(Struct, frozen=True, omit_defaults=True, kw_only=True):
     `chat` began at `began_ms`; `met` are the operators who took part in it, `asked` those who were asked to. `version`
     grows with every change of the row; `phase_version` is the one at which this phase began, and the version of its
     timers. `gone_since_ms`: no sign of the visitor since. `row_version`: of the row as others see it. `visit_ms`: the
-    visit that `denials` count. `aside`: how many answers to older commands stand elsewhere.
+    visit that `denials` count. `aside`: how many answers to older commands stand elsewhere. `mailed`: how often the
+    visitor had the transcript sent.
     """
 
     site: str
@@ -181,6 +188,7 @@ class Engagement(Struct, frozen=True, omit_defaults=True, kw_only=True):
     chat: str = ""
     seq: int = 0
     rated: bool = False
+    mailed: int = 0
     began_ms: int = 0
     met: tuple[OperatorRef, ...] = ()
     asked: tuple[Asked, ...] = ()

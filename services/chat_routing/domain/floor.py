@@ -80,11 +80,12 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When, and by which numbers."""
+    """When, and by which numbers. `mails`: some can be sent."""
 
     now_ms: int
     settings: SiteSettings
     resumed_at_ms: int = 0
+    mails: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,16 @@ def _desk(floor: Floor, visitor: str, command: ChatCommand | Occurrence, moment:
             skill = floor.engagements[other].skill
             waiting[skill] = waiting.get(skill, 0) + 1
     facts = floor.visitors.get(visitor, _UNSEEN)
-    return Desk(moment.now_ms, moment.resumed_at_ms, moment.settings, floor.agents, facts, floor.skills, waiting)
+    return Desk(
+        moment.now_ms,
+        moment.resumed_at_ms,
+        moment.settings,
+        floor.agents,
+        facts,
+        floor.skills,
+        waiting,
+        moment.mails,
+    )
 
 
 def _take(floor: Floor, before: Engagement, decision: Decision, moment: Moment) -> Result:

@@ -40,9 +40,9 @@ from shared.contracts.chat import (
     DeclineRequest,
     InviteVisitor,
     RedirectVisitor,
-    RefusalCode,
     WithdrawInvite,
 )
+from shared.contracts.chat_words import RefusalCode
 from shared.contracts.rows import OperatorRef
 from shared.contracts.sites import Trigger
 from shared.domain.skills import SkillChoice

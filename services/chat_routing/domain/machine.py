@@ -37,6 +37,7 @@ from shared.contracts.chat import (
     LeaveChat,
     LeaveForm,
     LiftBar,
+    MailTranscript,
     MarkChat,
     RateChat,
     RedirectVisitor,
@@ -119,6 +120,7 @@ _VISITOR: dict[type[Any], Callable[[Turn, Any], Decision | Refusal]] = {
     DeclineInvite: visitor_side.decline_invite,
     RateChat: visitor_side.rate,
     LeaveForm: visitor_side.leave_form,
+    MailTranscript: visitor_side.mail_transcript,
 }
 _OPERATOR: dict[type[Any], Callable[[Turn, Any, Agent], Decision | Refusal]] = {
     InviteVisitor: intake.invite,

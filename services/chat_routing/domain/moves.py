@@ -30,6 +30,7 @@ def new_chat(engagement: Engagement, desk: Desk) -> dict[str, Any]:
         "met": (),
         "asked": (),
         "rated": False,
+        "mailed": 0,
         "requested_ms": 0,
         "engaged_ms": 0,
         "ended_ms": 0,
@@ -115,8 +116,10 @@ def take_back(turn: Turn, phase: Forwarded, reason: str, by: Actor) -> Turn:
 
 
 def end(turn: Turn, reason: str) -> Turn:
-    """The chat is over (20)."""
-    return turn.because("ended").to(ChatEnd(), reason, ended_ms=turn.desk.now_ms).say("ended", reason=reason)
+    """The chat is over (20). Where the site wants it, the visitor gets the transcript by mail."""
+    over = turn.because("ended").to(ChatEnd(), reason, ended_ms=turn.desk.now_ms).say("ended", reason=reason)
+    wanted = turn.desk.settings.visitor_transcript == "end" and reason != "erased"
+    return over.mail(turn.before.email) if wanted and turn.before.email else over
 
 
 def without_offer(joining: tuple[Offer, ...], offer: str) -> tuple[Offer, ...]:

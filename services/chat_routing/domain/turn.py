@@ -34,7 +34,6 @@ from shared.contracts.chat import (
     SYSTEM,
     Actor,
     ChatEvent,
-    ChatEventType,
     ChatMarked,
     ChatOutcome,
     ChatSaid,
@@ -42,13 +41,13 @@ from shared.contracts.chat import (
     InviteMade,
     LeaveForm,
     OfferGone,
-    OfferKind,
     OfferMade,
     OfflineMessageLeft,
-    RefusalCode,
     StatusChanged,
+    TranscriptWanted,
     offer_id,
 )
+from shared.contracts.chat_words import ChatEventType, OfferKind, RefusalCode
 from shared.contracts.rows import OperatorRef, Status
 from shared.contracts.sites import SiteSettings
 
@@ -70,7 +69,8 @@ class VisitorFacts(Struct, frozen=True, kw_only=True):
 class Desk:
     """Everything around one engagement that a decision may look at.
 
-    `waiting`: visitors in the queue by skill, without this one. `skills`: those that the site has.
+    `waiting`: visitors in the queue by skill, without this one. `skills`: those that the site has. `mails`: some can
+    be sent.
     """
 
     now_ms: int
@@ -80,6 +80,7 @@ class Desk:
     visitor: VisitorFacts
     skills: frozenset[str]
     waiting: Mapping[str, int]
+    mails: bool = True
 
 
 class Refusal(Struct, frozen=True):
@@ -172,6 +173,20 @@ class Turn:
     def mark(self, marked: ChatMarked) -> Turn:
         """Pass on something that is not kept."""
         return self._with(told=(*self.told, marked))
+
+    def mail(self, email: str) -> Turn:
+        """Send the transcript of the present chat."""
+        state = self.state
+        wanted = TranscriptWanted(
+            site=state.site,
+            visitor=state.visitor,
+            chat=state.chat,
+            email=email,
+            status=status(state.phase),
+            reason=state.reason,
+            at=self.desk.now_ms,
+        )
+        return self._with(told=(*self.told, wanted))
 
     def leave_message(self, form: LeaveForm) -> Turn:
         """Put the offline form's message into the inbox."""

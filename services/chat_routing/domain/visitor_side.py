@@ -23,11 +23,14 @@ from shared.contracts.chat import (
     CancelRequest,
     DeclineInvite,
     LeaveForm,
+    MailTranscript,
     RateChat,
     RequestChat,
     VisitorBack,
     VisitorGone,
 )
+
+MAX_MAILED = 3  # transcripts of one chat that its visitor may have sent: a typing error or two in the address
 
 
 def request(turn: Turn, command: RequestChat) -> Decision | Refusal:
@@ -107,6 +110,22 @@ def rate(turn: Turn, command: RateChat) -> Decision | Refusal:
     if before.rated:
         return turn.done()
     return turn.set(rated=True).say("rated", text=command.comment, score=command.score).done()
+
+
+def mail_transcript(turn: Turn, command: MailTranscript) -> Decision | Refusal:
+    """The transcript by mail, where the site offers it. Only of a chat in which somebody answered, and a few times:
+    else it would be a way to send anything to anybody."""
+    before, desk = turn.before, turn.desk
+    email = command.email or before.email
+    if desk.settings.visitor_transcript == "off" or not desk.mails:
+        return refuse("forbidden", before)
+    if not before.chat or not before.engaged_ms:
+        return refuse("not_in_chat", before)
+    if not email:
+        return refuse("not_found", before)
+    if before.mailed >= MAX_MAILED:
+        return refuse("too_many", before)
+    return turn.set(mailed=before.mailed + 1).mail(email).done()
 
 
 def leave_form(turn: Turn, command: LeaveForm) -> Decision | Refusal:

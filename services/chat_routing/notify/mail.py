@@ -11,7 +11,7 @@ import re
 import smtplib
 import ssl
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -39,6 +39,11 @@ class MailServer:
     sender: str
     user: str = ""
     password: str = field(default="", repr=False)
+    ca_file: str = ""
+
+    def tls(self) -> ssl.SSLContext:
+        """The certificate is checked, against `ca_file` where one is set. Raises OSError when that cannot be read."""
+        return ssl.create_default_context(cafile=self.ca_file or None)
 
 
 def plain_address(text: str) -> bool:
@@ -69,8 +74,10 @@ def compose(delivery: Delivery, site_name: str, lines: Sequence[ChatEvent], send
             mail["Reply-To"] = Address(addr_spec=news.message.email)
         mail.set_content(_message_text(news), cte="quoted-printable")
     else:
-        mail["Subject"] = f"Chat transcript of {one_line(site_name)[:80]}"
-        mail.set_content(_transcript_text(news, lines), cte="quoted-printable")
+        about = "Your chat with" if delivery.asked else "Chat transcript of"
+        mail["Subject"] = f"{about} {one_line(site_name)[:80]}"
+        text = _said(line for line in lines if line.type == "message") if delivery.asked else _report(news, lines)
+        mail.set_content(text, cte="quoted-printable")
     return mail
 
 
@@ -84,8 +91,13 @@ def _message_text(news: MessageNews) -> str:
     return f"{head}Skill: {left.skill}\n\n{left.text}\n"
 
 
-def _transcript_text(news: ChatNews, lines: Sequence[ChatEvent]) -> str:
-    shown = [f"Chat {news.chat}: {news.status} {one_line(news.reason)}".rstrip(), ""]
+def _report(news: ChatNews, lines: Iterable[ChatEvent]) -> str:
+    """For the site: how it ended, and every line."""
+    return f"Chat {news.chat}: {news.status} {one_line(news.reason)}".rstrip() + "\n\n" + _said(lines)
+
+
+def _said(lines: Iterable[ChatEvent]) -> str:
+    shown = []
     for line in lines:
         when = datetime.fromtimestamp(line.at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         said = line.text.replace("\n", "\n    ") if line.text else f"({line.type})"
@@ -108,7 +120,7 @@ class Mailer:
         try:
             with self._connect() as smtp:
                 if server.security == "starttls":
-                    smtp.starttls(context=ssl.create_default_context())
+                    smtp.starttls(context=server.tls())
                 if server.user:
                     smtp.login(server.user, server.password)
                 smtp.send_message(mail, from_addr=server.sender, to_addrs=[to])
@@ -123,6 +135,5 @@ class Mailer:
     def _connect(self) -> smtplib.SMTP:
         server = self.server
         if server.security == "tls":
-            context = ssl.create_default_context()
-            return smtplib.SMTP_SSL(server.host, server.port, timeout=SMTP_TIMEOUT_S, context=context)
+            return smtplib.SMTP_SSL(server.host, server.port, timeout=SMTP_TIMEOUT_S, context=server.tls())
         return smtplib.SMTP(server.host, server.port, timeout=SMTP_TIMEOUT_S)

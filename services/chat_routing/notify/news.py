@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterable
 
 from services.chat_routing.domain.engagement import ENDS
-from shared.contracts.chat import OfflineMessageLeft, StatusChanged
-from shared.contracts.notifications import ChatNews, Delivery, MessageNews
+from shared.contracts.chat import OfflineMessageLeft, StatusChanged, TranscriptWanted
+from shared.contracts.notifications import ChatNews, Delivery, MessageNews, Undelivered
 from shared.contracts.sites import Site
 
 TALKED = ("chatting", "conference", "forwarded")  # a chat is over when one of these ends
@@ -29,9 +29,23 @@ def deliveries(outcomes: Iterable[object], site_of: Callable[[str], Site | None]
                 if site is not None:
                     over = ChatNews(key, outcome.visitor, outcome.chat, outcome.status, outcome.reason, outcome.at)
                     found += _to_all(outcome.chat, over, site, site.notifications.transcript_emails if mails else ())
+            case TranscriptWanted(site=key, email=email) if mails:
+                over = ChatNews(key, outcome.visitor, outcome.chat, outcome.status, outcome.reason, outcome.at)
+                ident = _id(f"{outcome.chat} {outcome.at}", email)
+                found.append(Delivery(id=ident, news=over, mail=True, target=email, asked=True))
             case _:
                 continue
     return found
+
+
+def revived(undelivered: Undelivered, message: OfflineMessageLeft | None) -> Delivery | None:
+    """What was given up, to be tried again; None if what it told of is no longer there."""
+    news = undelivered.chat or (None if message is None else MessageNews(message))
+    if news is None:
+        return None
+    return Delivery(
+        id=undelivered.id, news=news, mail=undelivered.mail, target=undelivered.target, asked=undelivered.asked
+    )
 
 
 def _to_all(name: str, news: MessageNews | ChatNews, site: Site, emails: Iterable[str]) -> list[Delivery]:

@@ -169,6 +169,11 @@ class Notifier:
                 reason=fault.reason,
                 attempts=queued.attempt,
                 at=self._clock.now_ms(),
+                visitor=delivery.about[1],
+                mail=delivery.mail,
+                asked=delivery.asked,
+                chat=delivery.news if isinstance(delivery.news, ChatNews) else None,
+                message=delivery.news.message.id if isinstance(delivery.news, MessageNews) else "",
             )
             await self._queue.bury(partition, queued.entry, line)
 
@@ -185,7 +190,7 @@ class Notifier:
                 return  # erased meanwhile
         if delivery.mail:
             emails = wanted.message_emails if isinstance(news, MessageNews) else wanted.transcript_emails
-            if delivery.target in emails and self._mailer is not None:
+            if (delivery.asked or delivery.target in emails) and self._mailer is not None:
                 mail = compose(delivery, site.name, lines, self._mailer.server.sender)
                 await self._mailer.send(mail, delivery.target)
             return

@@ -50,7 +50,7 @@ class Theme(Struct, frozen=True):
 class PublicSite(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a page may know of its site. `online`: somebody serves the default skill; left out while nobody knows.
 
-    `key` and `consent` say the same as `site` and `consent_required`.
+    `transcript`: the visitor may ask for it by mail. `key` and `consent` say the same as `site` and `consent_required`.
     """
 
     site: str
@@ -64,6 +64,7 @@ class PublicSite(Struct, frozen=True, kw_only=True, omit_defaults=True):
     preview: bool
     sound: bool
     rating: bool
+    transcript: bool = False
     online: bool | UnsetType = UNSET
     language: str = ""
     languages: tuple[str, ...] = ()
@@ -102,6 +103,7 @@ class PublicSites:
             preview=widget.preview,
             sound=widget.sound,
             rating=widget.rating,
+            transcript=site.settings.visitor_transcript != "off",
             online=UNSET if online is None else site.default_skill in online,
             language=widget.language,
         )

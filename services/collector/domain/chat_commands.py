@@ -16,6 +16,7 @@ from shared.contracts.chat import (
     DeclineInvite,
     EndChat,
     LeaveForm,
+    MailTranscript,
     MarkChat,
     RateChat,
     RequestChat,
@@ -30,6 +31,7 @@ from shared.contracts.visitor_chat import (
     ChatRead,
     ChatRequest,
     ChatSend,
+    ChatTranscript,
     ChatTyping,
     InviteAccept,
     InviteDecline,
@@ -64,6 +66,8 @@ def command_of(
             return AcceptInvite(**head, name=_line(name), email=email or "")
         case InviteDecline():
             return DeclineInvite(**head)
+        case ChatTranscript(email=email):
+            return MailTranscript(**head, email=email or "")
         case OfflineSend(name=name, email=email, text=text):
             return LeaveForm(**head, sent=True, name=_line(name), email=email, text=text)
         case OfflineClose():

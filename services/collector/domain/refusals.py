@@ -9,7 +9,7 @@ from typing import Final, cast
 
 from msgspec import Struct
 
-from shared.contracts.chat import RefusalCode
+from shared.contracts.chat_words import RefusalCode
 from shared.contracts.problems import FieldError
 
 # code -> (HTTP status, title). Clients act on codes, so one that is published keeps its meaning.

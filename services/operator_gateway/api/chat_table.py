@@ -12,6 +12,7 @@ from shared.contracts.sites import Trigger
 _SITE = "/sites/{site}"
 _CANNED = f"{_SITE}/canned/{{canned}}"
 _TRIGGER = f"{_SITE}/triggers/{{trigger}}"
+_UNDELIVERED = f"{_SITE}/undelivered/{{entry}}"
 _VISITOR = f"{_SITE}/visitors/{{visitor}}"
 
 CHAT_ROUTES: tuple[Route, ...] = (
@@ -39,6 +40,13 @@ CHAT_ROUTES: tuple[Route, ...] = (
           "Replace mails and webhooks", "notifications", body=n.NotificationsBody, answer=n.NotificationsView,
           versioned=True),
 
+    Route("GET", f"{_SITE}/undelivered", OnSite("admin"), notifications.list_undelivered,
+          "Mails and webhooks that were given up", "notifications", answer=n.UndeliveredList),
+    Route("POST", _UNDELIVERED, OnSite("admin"), notifications.retry_undelivered, "Try one again", "notifications",
+          status=204),
+    Route("DELETE", _UNDELIVERED, OnSite("admin"), notifications.drop_undelivered, "Drop one", "notifications",
+          status=204),
+
     Route("GET", f"{_SITE}/canned", OnSite("operator"), desk.list_canned, "A site's canned replies", "canned",
           answer=d.CannedList),
     Route("POST", f"{_SITE}/canned", OnSite("supervisor"), desk.add_canned, "Add a canned reply", "canned",
@@ -65,6 +73,9 @@ CHAT_ROUTES: tuple[Route, ...] = (
           answer=d.ChatPage),
     Route("GET", f"{_SITE}/chats/{{chat}}", OnSite("operator"), chats.get_transcript, "A transcript", "chats",
           query=d.TranscriptQuery, answer=d.TranscriptView, files=("text/plain", "text/csv")),
+
+    Route("POST", f"{_SITE}/chats/{{chat}}/mail", OnSite("operator"), chats.mail_transcript, "Mail a transcript",
+          "chats", body=n.TranscriptMail, status=204),
 
     Route("GET", _VISITOR, OnSite("operator"), chats.get_visitor, "A visitor's history", "visitors",
           query=d.HistoryQuery, answer=d.VisitorView),

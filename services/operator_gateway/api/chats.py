@@ -25,7 +25,8 @@ from shared.contracts.desk_api import (
     VisitorProfile,
     VisitorView,
 )
-from shared.contracts.streams import ForgetVisitor
+from shared.contracts.notify_api import TranscriptMail
+from shared.contracts.streams import ForgetVisitor, SendTranscript
 from shared.domain.visitor import Visitor, nickname
 
 MAX_LOOKED_AT = 1_000  # chats looked through for one answer
@@ -94,6 +95,16 @@ async def get_transcript(call: Call) -> TranscriptView | Reply:
             return Reply(file=File(as_csv(view.events).encode(), "text/csv", "transcript.csv"))
         case _:
             return view
+
+
+async def mail_transcript(call: Call) -> None:
+    """Mail a transcript to somebody; queued a moment after the answer, if a mail server is set."""
+    body: TranscriptMail = call.body
+    chat = call.request.match_info["chat"]
+    address = address_of(chat)
+    if address is None or address[0] != call.site.site or not await call.context.transcripts.before(chat, limit=1):
+        raise Refusal("not_found")
+    await call.context.tell(call.site.site, SendTranscript(call.site.site, address[1], chat, body.email))
 
 
 async def _transcript(call: Call, chat: str, visitor: str) -> TranscriptView:

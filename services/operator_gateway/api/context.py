@@ -22,6 +22,7 @@ from shared.storage.directory_store import DirectoryStore
 from shared.storage.history import History
 from shared.storage.lockout import Lockout
 from shared.storage.log import GroupAppender
+from shared.storage.notifications import BuriedNotifications
 from shared.storage.sessions import Sessions
 from shared.storage.transcripts import Transcripts
 
@@ -61,6 +62,7 @@ class ApiContext:
     transcripts: Transcripts
     records: ChatRecords
     canned: CannedReplies
+    buried: BuriedNotifications
     collector_url: str = ""
     geoip: Attribution | None = None
     client_address: Callable[[web.Request], str] = peer_address
