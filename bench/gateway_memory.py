@@ -30,7 +30,8 @@ from services.operator_gateway.views.engine import SiteViews, ViewSpec
 from services.operator_gateway.views.visitors import SiteFacts
 from shared.contracts.operators import Filter, Sort
 from shared.contracts.sites import Membership, Operator
-from shared.domain.visitor import Tab, View, Visitor, decode_row, pack_visitor
+from shared.domain.visitor import Tab, View, Visitor
+from shared.domain.visitor_packing import decode_row, pack_visitor
 from tests.eventually import eventually
 
 PAGE_BYTES = 4096

@@ -40,7 +40,7 @@ from services.operator_gateway.settings import GatewaySettings
 from shared.contracts.sites import Membership, Operator, Site, Skill
 from shared.contracts.streams import LogEntry, RowChanged, encode
 from shared.domain.partitions import Partitions
-from shared.domain.visitor import decode_row
+from shared.domain.visitor_packing import decode_row
 from shared.embedded import EmbeddedValkey
 from shared.runtime import garbage
 from shared.runtime.clock import SystemClock

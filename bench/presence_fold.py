@@ -33,7 +33,8 @@ from shared.contracts.rows import Device
 from shared.contracts.sites import Site, SiteSettings
 from shared.contracts.streams import Client, TabEvents, Tracked, decode_in, encode
 from shared.domain.partitions import Partitions
-from shared.domain.visitor import Visitor, pack_visitor, unpack_visitor
+from shared.domain.visitor import Visitor
+from shared.domain.visitor_packing import pack_visitor, unpack_visitor
 from shared.embedded import EmbeddedValkey
 from shared.runtime.clock import SystemClock
 from shared.storage import keys

@@ -20,7 +20,8 @@ from services.collector.settings import CollectorSettings
 from shared.contracts.sites import Site
 from shared.contracts.streams import InEntry, decode_in
 from shared.domain.partitions import Partitions
-from shared.domain.visitor import Visitor, pack_visitor
+from shared.domain.visitor import Visitor
+from shared.domain.visitor_packing import pack_visitor
 from shared.runtime.clock import Clock
 from shared.runtime.service import Running, running
 from shared.storage import keys

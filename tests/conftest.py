@@ -5,12 +5,20 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from shared.embedded import EmbeddedValkey
 from shared.storage.clients import Clients, RedisSettings
 from tests.no_skips import pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport"]
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> None:
+    """Tracebacks as plain text: structlog's default draws them, which on a busy machine takes longer than a lease."""
+    shown = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, shown])
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,8 @@ from shared.contracts.desk_api import CannedReply
 from shared.contracts.sites import Membership, Operator, Role, Site, Skill
 from shared.contracts.streams import decode_cmd, decode_in
 from shared.domain.partitions import Partitions
-from shared.domain.visitor import Visitor, pack_visitor
+from shared.domain.visitor import Visitor
+from shared.domain.visitor_packing import pack_visitor
 from shared.runtime.clock import ManualClock
 from shared.storage import keys
 from shared.storage.blocks import payloads_in

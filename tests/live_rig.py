@@ -25,7 +25,8 @@ from shared.contracts.rows import EngagementRow, PresenceRow
 from shared.contracts.sites import Membership, Operator, Role, Site, Skill
 from shared.contracts.streams import LogEntry, Part, RowChanged, RowGone, decode_cmd, encode
 from shared.domain.partitions import Partitions
-from shared.domain.visitor import Tab, View, Visitor, pack_visitor, presence_row
+from shared.domain.visitor import Tab, View, Visitor, presence_row
+from shared.domain.visitor_packing import pack_visitor
 from shared.runtime.clock import ManualClock
 from shared.runtime.service import running
 from shared.storage import keys

@@ -67,7 +67,7 @@ from shared.contracts.sites import Membership, Operator, Site, Trigger
 from shared.contracts.streams import CloseMessage, RowChanged, RowGone, SendTranscript
 from shared.domain.partitions import Partition
 from shared.domain.skills import facts_of, resolve
-from shared.domain.visitor import decode_row
+from shared.domain.visitor_packing import decode_row
 from shared.storage.engagements import (
     Messages,
     StoredSite,

@@ -19,7 +19,7 @@ from services.chat_routing.domain.turn import Refusal
 from services.chat_routing.timers import trigger_timer, waiting_timer
 from shared.contracts.sites import Site, Trigger
 from shared.domain.partitions import Partition
-from shared.domain.visitor import unpack_visitor
+from shared.domain.visitor_packing import unpack_visitor
 from shared.storage.engagements import WAITING_LOOK, put_trigger_history, put_trigger_waiting
 from shared.storage.writes import Write
 

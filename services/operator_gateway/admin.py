@@ -24,7 +24,7 @@ from shared.contracts.sites import Role
 from shared.runtime.clock import SystemClock
 from shared.storage.clients import Clients, RedisSettings
 from shared.storage.directory import Directory
-from shared.storage.faults import PartitionMismatch, Unavailable
+from shared.storage.faults import InstallationMismatch, Unavailable
 
 DEFAULT_PARTITIONS = 16
 Run = Callable[[Admin, argparse.Namespace], Coroutine[Any, Any, Any]]
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     )
     try:
         answer = asyncio.run(_run(arguments))
-    except (AdminError, PartitionMismatch) as error:
+    except (AdminError, InstallationMismatch) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except Unavailable as error:

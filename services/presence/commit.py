@@ -17,7 +17,7 @@ from shared.contracts.chat import EraseVisitor, PresenceFacts, VisitorBack, Visi
 from shared.contracts.sites import SiteSettings, Trigger
 from shared.contracts.streams import MAX_BOT_NAMES, OTHER_BOTS, LogEntry, RowChanged, RowGone, encode
 from shared.domain.partitions import Partition
-from shared.domain.visitor import Visitor
+from shared.domain.visitor import Visitor, pack_id, unpack_id
 from shared.storage.bots import bot_writes
 from shared.storage.keys import stream
 from shared.storage.owner import Changes, Inputs
@@ -48,13 +48,13 @@ NOBODY = Visitor()
 
 def timer_of(who: Who) -> bytes:
     """The visitor's member of the timer set."""
-    return f"{who[0]}:{who[1]}".encode()
+    return f"{who[0]}:".encode() + pack_id(who[1])
 
 
 def whose_timer(member: bytes) -> Who:
     """The visitor of a timer; a site key has no colon in it."""
-    site, _, visitor = member.decode().partition(":")
-    return site, visitor
+    site, _, visitor = member.partition(b":")
+    return site.decode(), unpack_id(visitor)
 
 
 def bounded(seen: Mapping[str, int], known: Collection[str]) -> dict[str, int]:

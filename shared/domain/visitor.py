@@ -1,11 +1,12 @@
 """What is stored of a visitor, and the row that the list shows of it.
 
-Presence alone writes these values; gateways read them, so they live here. They are kept once per live visitor and are
-packed as arrays: a field may only ever be added at the end, with a default. Read :class:`Visitor`, then
-:func:`presence_row`.
+Presence alone writes these values; gateways read them, so they live here. How they become bytes:
+:mod:`shared.domain.visitor_packing`. Read :class:`Visitor`, then :func:`presence_row`.
 """
 
 from __future__ import annotations
+
+import binascii
 
 import msgspec
 from msgspec import Struct
@@ -37,7 +38,13 @@ def unpack_id(packed: Id) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-class View(Struct, frozen=True, array_like=True):
+def short_id(text: str) -> str:
+    """A uuid as it stands in keys, in 22 characters instead of 36; another text as it is."""
+    packed = pack_id(text)
+    return binascii.b2a_base64(packed, newline=False)[:22].decode() if len(packed) == 16 else text
+
+
+class View(Struct, frozen=True):
     """The page view that a tab shows. `slot`: its line in the stored navigation, -1 while it has none."""
 
     page: Id
@@ -49,7 +56,7 @@ class View(Struct, frozen=True, array_like=True):
 
 
 class StoredView(Struct, frozen=True, array_like=True):
-    """One line of the stored navigation: a page view that its tab shows no longer."""
+    """One line of the stored navigation: a page view that its tab shows no longer. Fields are only added at the end."""
 
     tab: Id
     page: Id
@@ -59,7 +66,7 @@ class StoredView(Struct, frozen=True, array_like=True):
     engaged_ms: int = 0
 
 
-class Tab(Struct, frozen=True, array_like=True):
+class Tab(Struct, frozen=True):
     """One tab. Without `view` it is closed and kept only to recognise repeats of its events.
 
     `top` and `holes`: the highest event number seen and the numbers below it not seen yet, as pairs (first, last).
@@ -80,7 +87,7 @@ class Tab(Struct, frozen=True, array_like=True):
     past_channels: tuple[Id, ...] = ()
 
 
-class Visitor(Struct, frozen=True, array_like=True):
+class Visitor(Struct, frozen=True):
     """A visitor over all tabs. `live`: a row is shown. `number` is 0 until the first visit.
 
     `version` is the site's sequence number of the row's last change, so it grows whatever becomes of the visitor.
@@ -124,10 +131,7 @@ class Visitor(Struct, frozen=True, array_like=True):
         return Device(self.browser, self.os, self.kind)
 
 
-_encoder = msgspec.msgpack.Encoder()
-pack_visitor = _encoder.encode
-unpack_visitor = msgspec.msgpack.Decoder(Visitor).decode
-pack_view = _encoder.encode
+pack_view = msgspec.msgpack.Encoder().encode
 unpack_view = msgspec.msgpack.Decoder(StoredView).decode
 
 
@@ -176,11 +180,6 @@ def presence_row(visitor: Visitor) -> PresenceRow | None:
         source=visitor.source,
         attrs={key: value for key, (value, _) in attrs.items() if key != NAME} if attrs else {},
     )
-
-
-def decode_row(packed: bytes) -> PresenceRow | None:
-    """The row of a value of `v:{T}:<site>`; None if there is nothing to show. Raises msgspec.DecodeError."""
-    return presence_row(unpack_visitor(packed))
 
 
 def navigation(visitor: Visitor, stored: dict[int, StoredView]) -> tuple[PageView, ...]:

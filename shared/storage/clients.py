@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 
 from shared.storage import keys, scripts
 from shared.storage.blocks import payloads_in
-from shared.storage.faults import PartitionMismatch, Unavailable, redis_faults
+from shared.storage.faults import FormatMismatch, PartitionMismatch, Unavailable, redis_faults
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -116,9 +116,17 @@ class Clients:
                 return
 
     async def agree_on_partitions(self, count: int) -> None:
-        """Fix the number of partitions at installation. Raises PartitionMismatch if it is another one already."""
-        await self.call("SET", keys.PARTITION_COUNT, count, "NX")
-        stored = await self.call("GET", keys.PARTITION_COUNT)
+        """Fix the number of partitions at installation, and the format of what is stored.
+
+        Raises PartitionMismatch or FormatMismatch if they are others already.
+        """
+        await self.call("SET", keys.INSTALLATION, f"{count} {keys.FORMAT}", "NX")
+        stored, _, form = (await self.call("GET", keys.INSTALLATION)).decode().partition(" ")
+        if int(form or 1) != keys.FORMAT:
+            raise FormatMismatch(
+                f"Redis holds data in format {form or 1}, this version reads and writes format {keys.FORMAT}: "
+                "begin with an empty Redis (or DATA_DIR), or start the version that wrote it"
+            )
         if int(stored) != count:
             raise PartitionMismatch(
                 f"this installation has {int(stored)} partitions, the service was started with {count}: "
@@ -127,8 +135,8 @@ class Clients:
 
     async def partition_count(self) -> int | None:
         """The number of partitions of this installation, once a service has been started."""
-        stored = await self.call("GET", keys.PARTITION_COUNT)
-        return None if stored is None else int(stored)
+        stored = await self.call("GET", keys.INSTALLATION)
+        return None if stored is None else int(stored.partition(b" ")[0])
 
     def reader(self, key: str) -> BlockingReader:
         """A connection of its own for blocking reads of streams that share `key`'s hash tag."""

@@ -24,8 +24,16 @@ class Lagging(Exception):
         self.retry_after_s = retry_after_s
 
 
-class PartitionMismatch(Exception):
+class InstallationMismatch(Exception):
+    """What Redis holds was made with other settings, or by another version."""
+
+
+class PartitionMismatch(InstallationMismatch):
     """The installation was made with another number of partitions."""
+
+
+class FormatMismatch(InstallationMismatch):
+    """What is stored was written in another format."""
 
 
 # Answers by which a server says "not now": memory, disk, start-up, failover.

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from shared.contracts.rows import PageView, PresenceRow, Visit
 from shared.domain.partitions import Partitions
-from shared.domain.visitor import Visitor, decode_row, navigation, unpack_view, unpack_visitor
+from shared.domain.visitor import Visitor, navigation, unpack_view
+from shared.domain.visitor_packing import decode_row, unpack_visitor
 from shared.storage import keys
 from shared.storage.clients import Clients
 from shared.storage.visitors import pairs, unpack_visit

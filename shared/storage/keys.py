@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Literal
 
 from shared.domain.partitions import Partition
+from shared.domain.visitor import short_id
 
 InputStream = Literal["in", "cmd"]
 OutputStream = Literal["log", "chat"]
 
-PARTITION_COUNT = "foyer:partitions"  # whoever starts first
+INSTALLATION = "foyer:partitions"  # `<number of partitions> <FORMAT>`: whoever starts first
+FORMAT = 2  # of what is stored; another number cannot be read
 
 
 def stream(name: InputStream | OutputStream, partition: Partition) -> str:
@@ -62,17 +64,17 @@ def site_meta(partition: Partition, site: str) -> str:
 
 def profile(partition: Partition, site: str, visitor: str) -> str:
     """String with retention: what is kept of a visitor who left. Presence."""
-    return f"p:{{{partition.tag}}}:{site}:{visitor}"
+    return f"p:{{{partition.tag}}}:{site}:{short_id(visitor)}"
 
 
 def navigation(partition: Partition, site: str, visitor: str) -> str:
     """Hash: line number -> packed page view, of the visit now. Presence."""
-    return f"n:{{{partition.tag}}}:{site}:{visitor}"
+    return f"n:{{{partition.tag}}}:{site}:{short_id(visitor)}"
 
 
 def visit(partition: Partition, site: str, visitor: str, number: int) -> str:
     """String with retention: one finished visit, the visitor's `number`th. Presence."""
-    return f"h:{{{partition.tag}}}:{site}:{visitor}:{number}"
+    return f"h:{{{partition.tag}}}:{site}:{short_id(visitor)}:{number}"
 
 
 def site_day(partition: Partition, site: str, day: int) -> str:

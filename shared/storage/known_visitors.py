@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from shared.domain.partitions import Partitions
-from shared.domain.visitor import unpack_visitor
+from shared.domain.visitor_packing import unpack_visitor
 from shared.storage import keys
 from shared.storage.clients import Clients
 from shared.storage.faults import Unavailable

@@ -16,7 +16,7 @@ import structlog
 from shared.contracts.rows import SEQ_FIELD, EngagementRow, PresenceRow, decode_engagement_row
 from shared.contracts.streams import OperatorChanged, decode_stored_operator_told
 from shared.domain.partitions import Partitions
-from shared.domain.visitor import decode_row
+from shared.domain.visitor_packing import decode_row
 from shared.storage import keys
 from shared.storage.clients import Clients
 from shared.storage.visitors import pairs

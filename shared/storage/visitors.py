@@ -14,7 +14,8 @@ import msgspec
 
 from shared.contracts.rows import SEQ_FIELD, Visit
 from shared.domain.partitions import Partition
-from shared.domain.visitor import StoredView, Visitor, pack_view, pack_visitor, unpack_view, unpack_visitor
+from shared.domain.visitor import StoredView, Visitor, pack_view, unpack_view
+from shared.domain.visitor_packing import pack_visitor, unpack_visitor
 from shared.storage import keys
 from shared.storage.clients import Clients
 from shared.storage.writes import Write, delete, hdel, hincrby, hset, pexpire, pexpire_once, set_value

@@ -15,7 +15,8 @@ from shared.contracts.rows import SEQ_FIELD, PresenceRow
 from shared.contracts.sites import Site, SiteSettings
 from shared.contracts.streams import Client, InEntry, RowChanged, RowGone, TabEvents, Tracked, decode_log, encode
 from shared.domain.partitions import Partition, Partitions
-from shared.domain.visitor import Visitor, decode_row, unpack_visitor
+from shared.domain.visitor import Visitor
+from shared.domain.visitor_packing import decode_row, unpack_visitor
 from shared.runtime.clock import Clock, ManualClock
 from shared.storage import keys
 from shared.storage.blocks import payloads_in
@@ -25,6 +26,7 @@ from shared.storage.history import History
 from shared.storage.log import PartitionLog
 from shared.storage.owner import PartitionOwner
 from shared.storage.visitors import Visitors
+from tests.stored_keys import keys_naming
 
 PARTITIONS = Partitions(4)
 SITE = "s_demo"
@@ -146,6 +148,6 @@ class World:
         packed = await self.clients.call("GET", keys.profile(self.partition, self.site, visitor))
         return None if packed is None else unpack_visitor(packed)
 
-    async def keys_with(self, text: str) -> Sequence[bytes]:
-        """Every key whose name contains `text`."""
-        return list(await self.clients.call("KEYS", f"*{text}*"))
+    async def keys_with(self, visitor: str) -> Sequence[bytes]:
+        """Every key whose name contains the visitor's id."""
+        return await keys_naming(self.clients, visitor)

@@ -40,7 +40,8 @@ from shared.contracts.streams import (
     encode,
 )
 from shared.domain.partitions import Partitions
-from shared.domain.visitor import Tab, View, Visitor, pack_visitor
+from shared.domain.visitor import Tab, View, Visitor
+from shared.domain.visitor_packing import pack_visitor
 from shared.runtime.clock import ManualClock
 from shared.runtime.service import running
 from shared.storage import keys

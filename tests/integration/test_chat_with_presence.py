@@ -22,6 +22,7 @@ from shared.storage.clients import Clients
 from shared.storage.directory_store import DirectoryStore
 from shared.storage.log import PartitionLog
 from tests.eventually import eventually
+from tests.stored_keys import keys_naming
 
 PARTITIONS = Partitions(4)
 SITE = "s_shop"
@@ -125,4 +126,4 @@ async def test_one_wish_to_be_forgotten_erases_the_chats_too(clients, clock):
     await PartitionLog(clients).append("in", HERE, [encode(ForgetVisitor(SITE, VISITOR, clock.now_ms()))])
     await eventually(lambda: gone(clients))
     await eventually(lambda: done(clients, "cmd"))
-    assert [key for key in await clients.call("KEYS", "*") if VISITOR.encode() in key] == []
+    assert await keys_naming(clients, VISITOR) == []

@@ -16,7 +16,7 @@ from shared.embedded.server import free_port, valkey_program
 from shared.runtime.clock import SystemClock
 from shared.storage import keys
 from shared.storage.clients import Clients, RedisSettings
-from shared.storage.faults import PartitionMismatch, Unavailable
+from shared.storage.faults import FormatMismatch, PartitionMismatch, Unavailable
 from shared.storage.log import PartitionLog
 from shared.storage.owner import Changes, Inputs, PartitionOwner
 from shared.storage.writes import hincrby
@@ -87,6 +87,14 @@ async def test_a_service_with_another_number_of_partitions_is_refused(clients):
     await clients.agree_on_partitions(16)
     with pytest.raises(PartitionMismatch, match="set PARTITIONS=16"):
         await clients.agree_on_partitions(8)
+
+
+@pytest.mark.parametrize(("stored", "form"), [("16", 1), ("16 1", 1), ("16 3", 3)])
+async def test_data_in_another_format_is_not_touched(clients, stored, form):
+    await clients.call("SET", keys.INSTALLATION, stored)
+    with pytest.raises(FormatMismatch, match=f"format {form}, .* format {keys.FORMAT}"):
+        await clients.agree_on_partitions(16)
+    assert (await clients.call("GET", keys.INSTALLATION)).decode() == stored
 
 
 async def test_a_cancelled_caller_does_not_get_anothers_answer_mixed_up(clients):

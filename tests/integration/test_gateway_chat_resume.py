@@ -17,8 +17,9 @@ from shared.contracts.chat import Actor, CommandDone, OfferGone, OfferMade
 from shared.contracts.chat_records import DeskLine
 from shared.contracts.sites import Membership, SiteSettings
 from shared.contracts.streams import ChatOutcomes, encode
-from shared.domain.visitor import Tab, View, pack_visitor
+from shared.domain.visitor import Tab, View
 from shared.domain.visitor import Visitor as StoredVisitor
+from shared.domain.visitor_packing import pack_visitor
 from shared.storage import keys
 from shared.storage.clients import Clients, RedisSettings
 from tests.chat_rig import (

@@ -22,16 +22,8 @@ from shared.contracts.streams import (
     TabEvents,
     Tracked,
 )
-from shared.domain.visitor import (
-    StoredView,
-    Visitor,
-    navigation,
-    pack_view,
-    pack_visitor,
-    presence_row,
-    unpack_view,
-    unpack_visitor,
-)
+from shared.domain.visitor import StoredView, Visitor, navigation, pack_view, presence_row, unpack_view
+from shared.domain.visitor_packing import pack_visitor, unpack_visitor
 
 START = 1_800_000_000_000
 SITE, VISITOR = "s_story", "11111111-1111-4111-8111-111111111111"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from services.presence.domain.draft import Draft
 from services.presence.domain.publish import publish
 from shared.contracts.streams import RowChanged
-from shared.domain.visitor import Tab, View, Visitor, pack_id, pack_visitor, presence_row, unpack_id, unpack_visitor
+from shared.domain.visitor import Tab, View, Visitor, pack_id, presence_row, unpack_id
 from tests.unit.presence.story import SITE, START, VISITOR
 
 HERE = Tab(b"t" * 16, 3, view=View(b"p" * 16, "https://shop.example/", "Shop", START))
@@ -73,9 +73,3 @@ def test_every_field_of_the_row_is_tested_here():
 @pytest.mark.parametrize("text", ["", "a", "x" * 15, "x" * 16, "x" * 36, "11111111-2222-4333-8444-55555555aBcD"])
 def test_an_id_is_kept_as_it_came(text):
     assert unpack_id(pack_id(text)) == text.lower()
-
-
-def test_a_stored_visitor_of_an_older_version_is_readable():
-    older = pack_visitor(VISITOR_HERE)
-    assert unpack_visitor(older) == VISITOR_HERE
-    assert unpack_visitor(b"\x93\x07\x09\xc3") == Visitor(7, 9, True)

@@ -5,7 +5,7 @@ import pytest
 from shared.contracts.rows import Device
 from shared.contracts.sites import SiteSettings
 from shared.contracts.streams import Client
-from shared.domain.visitor import pack_visitor
+from shared.domain.visitor_packing import pack_visitor
 from tests.unit.presence.story import CHROME, Story, uuid
 
 
