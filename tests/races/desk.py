@@ -6,6 +6,7 @@ import contextlib
 import logging
 from typing import Any
 
+import aiohttp
 import socketio
 
 from tests.eventually import eventually
@@ -29,13 +30,12 @@ class _Ledger(logging.Handler):
 class Desk(Operator):
     """One window of an operator. `lines`: by chat; `offers`: those that wait; `load`: chats by operator and site."""
 
-    def __init__(
-        self, gateway: str, operator: str, token: str, *, msgpack: bool = False, reconnect: bool = True
-    ) -> None:
+    def __init__(self, http: aiohttp.ClientSession, gateway: str, operator: str, token: str) -> None:
         self.ledger = _Ledger()
         logger = logging.Logger(f"desk {operator}", logging.WARNING)
         logger.addHandler(self.ledger)
-        super().__init__(gateway, msgpack, logger=logger, reconnection=reconnect)
+        # The library does not close a session of its own when a connection fails, so it gets ours.
+        super().__init__(gateway, logger=logger, http_session=http)
         self.operator = operator
         self.token = token
         self.lines: dict[str, list[dict[str, Any]]] = {}

@@ -94,9 +94,13 @@ class Guest:
         """Open tabs, one on each collector in turn, and show a page in the first."""
         for n in range(tabs):
             await self.open_tab(n)
+        await self.show_page(self.tabs[0])
+
+    async def show_page(self, tab: Tab) -> None:
+        """A page view in that tab."""
         page = {"type": "page", "page": str(uuid.uuid4()), "n": 1, "at": now_ms(), "engaged_ms": 0}
         event = {**page, "url": f"{ORIGIN}/", "title": "Home"}
-        answer = await self.tabs[0].ask("events", fresh_id(), sent=now_ms(), events=[event])
+        answer = await tab.ask("events", fresh_id(), sent=now_ms(), events=[event])
         assert answer["type"] == "ok", answer
 
     async def open_tab(self, collector: int = 0, **hello: Any) -> Tab:

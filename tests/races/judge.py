@@ -15,7 +15,7 @@ from tests.races.desk import Desk
 from tests.races.guest import Guest, Tab
 from tests.races.stage import Lane
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 CODES = set(get_args(RefusalCode))
 HOLDING = {"invited", "accepted", "chatting", "conference", "forwarded"}  # the row's operators hold a slot
 

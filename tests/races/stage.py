@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from pathlib import Path
@@ -29,6 +29,7 @@ from tests.eventually import eventually
 from tests.races.desk import Desk
 from tests.races.guest import ORIGIN, Guest
 from tests.stack import Instance, Stack
+from tests.wire import Wire
 
 # Nothing that a race does many times in a row may be refused for speed: limits have tests of their own.
 LIMITS = {
@@ -41,13 +42,16 @@ LIMITS = {
     "LOG_LEVEL": "WARNING",
 }
 MAX_CHATS = 3  # so few that a slot which is not given back is missed within three rounds
-READY_S = 60.0
+READY_S = 120.0
 _numbers = count(1)
 
 
 @dataclass
 class Lane:
-    """One site with its operators' windows and its visitors. `chats`: every chat id that anybody was told."""
+    """One site with its operators' windows and its visitors. `chats`: every chat id that anybody was told.
+
+    `closing`: what is to be done at the end.
+    """
 
     stage: Stage
     site: str
@@ -56,6 +60,7 @@ class Lane:
     rounds: int = 0
     chats: set[str] = field(default_factory=set)
     windows: list[Desk] = field(default_factory=list)
+    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def everywhere(self) -> list[Desk]:
         """All windows: one for each operator, and the second ones."""
@@ -75,7 +80,7 @@ class Lane:
         """The same operator, on the other gateway."""
         gateways = self.stage.gateways
         other = gateways[(gateways.index(desk.gateway) + 1) % len(gateways)]
-        window = Desk(other, desk.operator, desk.token)
+        window = Desk(self.stage.http, other, desk.operator, desk.token)
         await window.connect()
         await window.open(self.site, limit=200)
         self.windows.append(window)
@@ -113,6 +118,7 @@ class Lane:
     async def close(self) -> None:
         """Everybody goes home."""
         await asyncio.gather(*(guest.leave() for guest in self.guests), *(desk.close() for desk in self.everywhere()))
+        await self.closing.aclose()
 
 
 @dataclass
@@ -135,6 +141,32 @@ class Stage:
     def of(self, service: str) -> list[Instance]:
         """The instances of a service."""
         return [instance for instance in self.stack.instances if instance.service == service]
+
+    @asynccontextmanager
+    async def wired_routing(self) -> AsyncIterator[dict[str, Wire]]:
+        """Chat-routing started anew, each process with a wire between itself and Redis; the wires by instance."""
+        async with AsyncExitStack() as opened:
+            wires: dict[str, Wire] = {}
+            processes = self.of("chat_routing")
+            plain = [dict(one.env) for one in processes]
+            for n, one in enumerate(processes):
+                name = f"wired-{n}"
+                wires[name] = await opened.enter_async_context(Wire(one.env["REDIS_URL"]))
+                one.env |= {"REDIS_URL": wires[name].url, "CHAT_ROUTING_INSTANCE": name}
+            await self.restart(*processes)
+            try:
+                yield wires
+            finally:
+                for one, env in zip(processes, plain, strict=True):
+                    one.env = env
+                await self.restart(*processes)
+
+    async def restart(self, *instances: Instance) -> None:
+        """Stop and start processes; ready when they share the work."""
+        await asyncio.gather(*(one.stop() for one in instances))
+        await asyncio.gather(*(one.start() for one in instances))
+        await asyncio.gather(*(one.ready() for one in instances))
+        await self.owners()
 
     async def owner(self, site: str) -> str:
         """Which chat-routing process looks after the site now."""
@@ -177,7 +209,7 @@ class Stage:
     async def desk(self, account: Operator, gateway: int) -> Desk:
         """A window of that operator on one of the gateways."""
         token = (await self.sessions.create(account)).token
-        desk = Desk(self.gateways[gateway % len(self.gateways)], account.operator, token)
+        desk = Desk(self.http, self.gateways[gateway % len(self.gateways)], account.operator, token)
         await desk.connect()
         return desk
 
@@ -207,11 +239,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path) -> AsyncIterator[Stage]:
-    """The running system."""
+async def stage(folder: Path, **env: str) -> AsyncIterator[Stage]:
+    """The running system; `env` are settings of its processes."""
     twice = ("chat_routing", "collector", "operator_gateway")
     services = ("presence", *(service for service in twice for _ in range(2)))
-    async with Stack(folder, env=LIMITS, services=services, origins=(ORIGIN,)) as stack:
+    async with Stack(folder, env=LIMITS | env, services=services, origins=(ORIGIN,)) as stack:
         clients = Clients(RedisSettings(stack.valkey.url))
         directory = Directory(clients)
         await directory.start()

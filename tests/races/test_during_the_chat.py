@@ -90,7 +90,7 @@ async def offered(colleague: Desk, asking: Any) -> str:
     before = set(colleague.offers)
     answer = await asking
     assert code_of(answer) == "ok", answer
-    new: set[str] = await eventually(lambda: colleague.offers.keys() - before, within_s=30)
+    new: set[str] = await eventually(lambda: colleague.offers.keys() - before, within_s=60)
     [offer] = new
     return offer
 
@@ -108,7 +108,7 @@ async def two_forwards(lane: Lane, start: Start) -> tuple[str, int]:
     assert sorted(codes) == ["engaged", "ok"]
     chosen, refused = (target, other) if codes[0] == "ok" else (other, target)
     await agreed(lane, "forwarded", [owner.operator])
-    [offer] = await eventually(lambda: list(chosen.offers), within_s=30)
+    [offer] = await eventually(lambda: list(chosen.offers), within_s=60)
     assert refused.offers == {}
     assert code_of(await chosen.do("offer:accept", offer=offer)) == "ok"
     await agreed(lane, "chatting", [chosen.operator])
@@ -154,7 +154,7 @@ async def forward_to_who_logs_out(lane: Lane, start: Start) -> tuple[str, int]:
     _, forwarded = await start.together(
         lane.log_out(target), owner.do("chat:forward", chat=chat, to={"operator": target.operator})
     )
-    await eventually(lambda: owner.states[target.operator] == "offline", within_s=30)
+    await eventually(lambda: owner.states[target.operator] == "offline", within_s=60)
     lines = await agreed(lane, "chatting", [owner.operator])
     await lane.log_in(target.operator)
     if code_of(forwarded) == "ok":
@@ -178,9 +178,9 @@ async def accept_and_decline(lane: Lane, start: Start) -> tuple[str, int]:
     desk, colleague = lane.desks
     asked = await lane.guest.say("chat.request")
     chat = asked["chat"]
-    offer, asked_one = await eventually(lambda: next(((o, d) for d in lane.desks for o in d.offers), None), within_s=30)
+    offer, asked_one = await eventually(lambda: next(((o, d) for d in lane.desks for o in d.offers), None), within_s=60)
     window = lane.windows[lane.desks.index(asked_one)]
-    await eventually(lambda: offer in window.offers, within_s=30)
+    await eventually(lambda: offer in window.offers, within_s=60)
     taken, declined = await start.together(
         asked_one.do("offer:accept", offer=offer), window.do("offer:decline", offer=offer)
     )
@@ -192,7 +192,7 @@ async def accept_and_decline(lane: Lane, start: Start) -> tuple[str, int]:
     assert code_of(declined) == "ok"
     assert code_of(taken) == "offer_expired"
     other = colleague if asked_one is desk else desk
-    [again] = await eventually(lambda: list(other.offers), within_s=30)
+    [again] = await eventually(lambda: list(other.offers), within_s=60)
     await agreed(lane, "requested", [])
     assert code_of(await other.do("offer:accept", offer=again)) == "ok"
     await agreed(lane, "chatting", [other.operator])
