@@ -45,7 +45,7 @@ def _owner(service: str) -> tuple[str, ...]:
 
 RIGHTS = {
     "collector": Rights(
-        reads=(*_DIRECTORY, "ck:*", "chat:*", "v:*", "p:*", "g:*", "o:*", "t:*", "w:*", "iv:*"),
+        reads=(*_DIRECTORY, "ck:*", "chat:*", "v:*", "p:*", "g:*", "o:*", "t:*", "rd:*", "w:*", "iv:*"),
         writes=(*_EVERYBODY, "in:*", "cmd:*"),
     ),
     "presence": Rights(
@@ -70,7 +70,7 @@ RIGHTS = {
         reads=(*_DIRECTORY, "v:*", "p:*"),
         writes=(
             *(*_EVERYBODY, *_owner("chat_routing"), "cmd:*", "log:*", "chat:*"),
-            *("g:*", "ea:*", "eo:*", "mg:*", "o:*", "gw:*", "t:*", "w:*", "iv:*", "c:*", "cs:*"),
+            *("g:*", "ea:*", "eo:*", "mg:*", "o:*", "gw:*", "t:*", "rd:*", "w:*", "iv:*", "c:*", "cs:*"),
             *("dk:*", "bn:*", "ib:*", "ibd:*", "tr:*", "tw:*", "nq:*", "nd:*", "an:*"),
         ),
     ),
@@ -90,7 +90,7 @@ RIGHTS = {
             "mg:*",
             "o:*",
             "gw:*",
-            *("t:*", "c:*", "cs:*", "dk:*", "bn:*", "ib:*", "ibd:*", "nd:*"),
+            *("t:*", "rd:*", "c:*", "cs:*", "dk:*", "bn:*", "ib:*", "ibd:*", "nd:*"),
         ),
         writes=(*_EVERYBODY, "in:*", "cmd:*", "cr:*", "{dir}:*"),
     ),

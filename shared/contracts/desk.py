@@ -148,8 +148,16 @@ class CommandAck(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seq: int = 0
 
 
+class LastRead(Struct, frozen=True):
+    """`by` has read the chat up to `seq`; names are left out."""
+
+    by: Actor
+    seq: int
+
+
 class TranscriptPart(Struct, frozen=True, kw_only=True):
-    """Ack of `chat:open`: lines in order. `more`: there are further ones in the direction that was asked for."""
+    """Ack of `chat:open`: lines in order. `more`: there are further ones in the direction that was asked for. `reads`:
+    how far each has read, as `chat:read` told it."""
 
     ok: Literal[True] = True
     chat: str
@@ -158,6 +166,7 @@ class TranscriptPart(Struct, frozen=True, kw_only=True):
     events: tuple[ChatEvent, ...]
     more: bool
     server_time: int
+    reads: tuple[LastRead, ...] = ()
 
 
 # --- what the server says by itself -------------------------------------------------------------------------------

@@ -289,6 +289,7 @@ def erase_chats(partition: Partition, key: tuple[str, str], chats: Iterable[str]
     names = list(chats)
     return [
         *(delete(keys.transcript(partition, chat)) for chat in names),
+        *(delete(keys.reads(partition, chat)) for chat in names),
         *zrem(keys.site_chats(partition, key[0]), names),
         delete(keys.chats(partition, *key)),
         delete(keys.visitor_side(partition, *key)),

@@ -197,6 +197,11 @@ def canned(partition: Partition, site: str) -> str:
     return f"cr:{{{partition.tag}}}:{site}"
 
 
+def reads(partition: Partition, chat: str) -> str:
+    """Sorted set: who has read the chat (`v` for the visitor, else an operator) up to which seq. Chat-routing."""
+    return f"rd:{{{partition.tag}}}:{chat}"
+
+
 def transcript(partition: Partition, chat: str) -> str:
     """Stream: the chat's events by seq. Chat-routing."""
     return f"t:{{{partition.tag}}}:{chat}"

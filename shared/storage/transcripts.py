@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from shared.contracts.chat import ChatEvent, ChatSummary, address_of
+from shared.contracts.chat import Actor, ChatEvent, ChatSummary, address_of
 from shared.domain.partitions import Partitions
 from shared.storage import keys
 from shared.storage.clients import Clients
+from shared.storage.visitor_sides import VISITOR
 
 PAGE = 100  # lines or chats in one answer at most
 
@@ -41,6 +42,16 @@ class Transcripts:
         entries = await self._clients.call(command, key, first, last, "COUNT", max(1, min(limit, PAGE)))
         return [_decode_line(fields[b"d"]) for _, fields in entries]
 
+    async def reads(self, chat: str) -> list[tuple[Actor, int]]:
+        """Who has read the chat up to which line. Names are not kept."""
+        address = address_of(chat)
+        if address is None:
+            return []
+        key = keys.reads(self._partitions.of(address[0]), chat)
+        found = await self._clients.call("ZRANGE", key, 0, -1, "WITHSCORES")
+        pairs = found if found and isinstance(found[0], list) else list(zip(found[::2], found[1::2], strict=True))
+        return [(_reader(name.decode(), address[1]), int(float(seq))) for name, seq in pairs]
+
     async def chats(self, site: str, visitor: str) -> list[ChatSummary]:
         """The visitor's chats within the retention, newest first."""
         values = await self._clients.call("HVALS", keys.chats(self._partitions.of(site), site, visitor))
@@ -58,3 +69,7 @@ class Transcripts:
             [("HGET", keys.chats(partition, *address), name) for name, address in found if address is not None]
         )
         return [_decode_summary(value) for value in values if value is not None]
+
+
+def _reader(name: str, visitor: str) -> Actor:
+    return Actor("visitor", visitor) if name == VISITOR else Actor("operator", name)

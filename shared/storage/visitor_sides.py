@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.contracts.chat import (
+    ChatMarked,
     InviteGone,
     InviteMade,
     OfflineMessageLeft,
@@ -33,6 +34,7 @@ ONGOING_MS: Final = 7 * 24 * 3_600_000
 INBOX_LENGTH: Final = 10_000  # messages of a site; older ones fall out
 GROUP_SIZE = 200  # sides in one read: about 1 ms of Redis
 STATUS, PLACE = "status", "place"
+VISITOR = "v"  # among those who have read a chat
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_status = msgspec.msgpack.Decoder(StatusChanged).decode
@@ -136,6 +138,11 @@ def told_writes(partition: Partition, outcomes: Iterable[Struct], retention_ms: 
                 key = keys.visitor_side(partition, site, visitor)
                 writes += hset(key, {PLACE: _encode(outcome)})
                 writes.append(pexpire(key, ONGOING_MS))
+            case ChatMarked(read=int(seq), site=site, by=by):
+                key = keys.reads(partition, outcome.chat)
+                # GT: a window that is behind does not take back what was read in another one.
+                writes.append(Write("ZADD", key, ("GT", seq, by.id if by.kind == "operator" else VISITOR)))
+                writes.append(pexpire(key, retention_ms(site)))
             case InviteMade(site=site, visitor=visitor):
                 writes += hset(keys.invitations(partition), {_field(site, visitor): _encode(outcome)})
             case InviteGone(site=site, visitor=visitor):

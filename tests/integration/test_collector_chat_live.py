@@ -158,7 +158,7 @@ async def test_an_after_of_another_chat_counts_as_none(rig: ChatRig) -> None:
             assert [e["seq"] for e in await back.lines(2)] == [1, 2]
 
 
-async def test_typing_and_read_marks_are_passed_on_and_not_stored(rig: ChatRig) -> None:
+async def test_typing_and_read_marks_are_passed_on(rig: ChatRig) -> None:
     async with rig.tab() as tab:
         chat = await rig.chatting(tab)
         async with rig.tab(tab.visitor, after=2) as other:

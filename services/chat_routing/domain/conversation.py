@@ -55,17 +55,18 @@ def send(turn: Turn, command: SendMessage) -> Decision | Refusal:
 
 
 def mark(turn: Turn, command: MarkChat) -> Decision | Refusal:
-    """Pass typing and read marks on."""
+    """Pass typing and read marks on; what is being typed only where the site wants it."""
     if not _may_speak(turn):
         return refuse("not_in_chat", turn.before)
     before = turn.before
+    shown = turn.by.kind == "visitor" and turn.desk.settings.widget.preview
     marked = ChatMarked(
         site=before.site,
         visitor=before.visitor,
         chat=before.chat,
         by=turn.by,
         typing=command.typing,
-        preview=command.preview,
+        preview=command.preview if shown else "",
         read=None if command.read is None else min(command.read, before.seq),
     )
     return turn.mark(marked).done()

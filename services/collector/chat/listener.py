@@ -16,7 +16,7 @@ import msgspec
 from services.collector.chat.feed import ChatFeed, Order, Who
 from services.collector.domain.chat_place import ChatPlace, Missing
 from shared.contracts.chat import ChatOutcome
-from shared.contracts.visitor_chat import ChatEventSaid, VisitorFrame
+from shared.contracts.visitor_chat import ChatEventSaid, ReadMark, VisitorFrame
 from shared.storage.faults import Unavailable
 from shared.storage.log import entry_order
 from shared.storage.transcripts import PAGE, Transcripts
@@ -174,9 +174,12 @@ class Listener:
                     self._sink.write(_encode(ChatEventSaid(event=line)))
             self._after = (place.chat, place.seq)
             if len(lines) < PAGE:
-                return
+                break
             await self._sink.room()
             lines = await read.after(place.chat, place.seq)
+        if wanted is None and place.status == "navigating":
+            return  # it is over, and nobody here shows it
+        self._write([ReadMark(chat=place.chat, by=by, seq=seq) for by, seq in await read.reads(place.chat)])
 
     def _wanted(self, place: ChatPlace) -> int | None:
         """The last line of the present chat that the tab has; None if it never said."""

@@ -10,13 +10,15 @@ import asyncio
 import hashlib
 from collections import Counter
 
+import msgspec
+
 from services.collector.chat.feed import Order, Who
 from services.collector.chat.listener import Sources
 from services.collector.domain.chat_place import ChatPlace
 from services.collector.domain.refusals import Refusal
 from services.collector.outcomes import Outcomes
-from shared.contracts.chat import ChatMarked, ChatOutcome
-from shared.contracts.visitor_chat import ChatEventSaid, ChatNews, VisitorFrame
+from shared.contracts.chat import Actor, ChatMarked, ChatOutcome
+from shared.contracts.visitor_chat import ChatEventSaid, ChatNews, ReadMark, VisitorFrame
 from shared.storage.visitor_sides import Side
 
 MAX_WAITING = 5_000  # requests that wait at the same time in this process: some 10 KB each with their connection
@@ -83,11 +85,14 @@ class ChatPolls:
         side = await self._sources.sides.of(*who)
         place = ChatPlace()
         frames: list[VisitorFrame] = place.opening(side.status, side.place, side.invite)
-        mark = _cursor(side)
+        reads = await self._sources.transcripts.reads(place.chat) if place.chat else []
+        mark = _cursor(side, reads)
         if cursor == mark:
             frames = []
         if place.chat:
             frames += await self._lines(place, after)
+        if cursor != mark:
+            frames += [ReadMark(chat=place.chat, by=by, seq=seq) for by, seq in reads]
         frames += [frame for marked in marks for frame in place.take(marked)]
         shown = place.chat if after is not None or place.status != "navigating" else ""
         return ChatNews(status=place.status, messages=tuple(frames), cursor=mark, chat=shown)
@@ -132,5 +137,7 @@ class _Ear:
         return marks
 
 
-def _cursor(side: Side) -> str:
-    return hashlib.blake2s(side.mark, digest_size=8).hexdigest()
+def _cursor(side: Side, reads: list[tuple[Actor, int]]) -> str:
+    """Another one whenever something changes that is not a line: status, place, invitation, who has read what."""
+    read = msgspec.msgpack.encode(reads)
+    return hashlib.blake2s(side.mark + (read if reads else b""), digest_size=8).hexdigest()

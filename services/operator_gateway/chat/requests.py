@@ -27,6 +27,7 @@ from shared.contracts.desk import (
     ChatSend,
     ChatTyping,
     CommandAck,
+    LastRead,
     OfferAnswer,
     TranscriptPart,
     VisitorCommand,
@@ -239,6 +240,7 @@ class ChatRequests:
             events=tuple(lines),
             more=more,
             server_time=self._clock.now_ms(),
+            reads=tuple(LastRead(by, seq) for by, seq in await self._transcripts.reads(request.chat)),
         )
 
     async def _after(self, chat_id: str, seq: int, limit: int) -> tuple[list[ChatEvent], bool]:

@@ -17,6 +17,7 @@ class Gateway {
   readonly sent: [event: string, payload: Record<string, unknown>][] = [];
   private readonly done = new Map<string, number>();
   readonly later: (() => void)[] = [];
+  reads: { by: ChatEvent["by"]; seq: number }[] = [];
   lose: "nothing" | "request" | "answer" = "nothing";
   pushes = true;
   refuse: string | null = null;
@@ -68,7 +69,7 @@ class Gateway {
       const before = typeof payload.before === "number" ? payload.before : Infinity;
       const wanted = this.lines.filter(({ seq }) => seq > after && seq < before);
       const events = after > 0 ? wanted.slice(0, 5) : wanted.slice(-5);
-      return { ok: true, events, more: events.length < wanted.length };
+      return { ok: true, events, more: events.length < wanted.length, reads: this.reads };
     }
     const id = String(payload.id);
     const seq = this.done.get(id) ?? this.say(ME, { type: "message", id, text: String(payload.text) }).seq;
@@ -149,6 +150,17 @@ describe("the desk", () => {
     gateway.desk.seen("c1");
     expect(unreadOf(gateway.chat)).toBe(0);
     expect(gateway.sent.filter(([event]) => event === "chat:read")).toEqual([["chat:read", { chat: "c1", seq: 4 }]]);
+  });
+
+  test("knows from the server what was read before the page was loaded", () => {
+    const again = new Gateway();
+    again.reads = [{ by: VISITOR, seq: 2 }, { by: ME, seq: 3 }, { by: { ...ME, id: "o2" }, seq: 9 }];
+    again.say(VISITOR, { type: "requested" });
+    again.say(ME, { type: "started" });
+    again.say(VISITOR, { type: "message", text: "a" });
+    again.say(VISITOR, { type: "message", text: "b" });
+    again.desk.follow("s1", [makeRow("v1", { chat: "c1", status: "chatting", operators: [ME] })]);
+    expect([again.chat.readByVisitor, again.chat.readByMe, unreadOf(again.chat)]).toEqual([2, 3, 1]);
   });
 
   test("knows since when the visitor waits for an answer", () => {

@@ -5,7 +5,7 @@
 import type { Row } from "../wire";
 import { EMPTY_LOG, type ChatLog } from "./log";
 import type { Outbox } from "./outbox";
-import type { ChatEvent } from "./wire";
+import type { Actor, ChatEvent } from "./wire";
 
 export interface Typing {
   readonly kind: "visitor" | "operator";
@@ -103,9 +103,15 @@ export function lastMessage(chat: Chat): ChatEvent | null {
   return chat.log.lines.findLast(({ type }) => type === "message") ?? null;
 }
 
-/** Nobody reads marks of a time before the page was loaded: what this operator answered, this operator has read. */
+/** What this operator answered, this operator has read, also where no mark says so. */
 export function readBefore(lines: readonly ChatEvent[], me: string): number {
   return lines.findLast(({ by }) => by.kind === "operator" && by.id === me)?.seq ?? 0;
+}
+
+/** How far the visitor and this operator have read, as the server knows it. */
+export function readBy(reads: readonly { by: Actor; seq: number }[], me: string): { visitor: number; me: number } {
+  const upTo = (who: (by: Actor) => boolean) => Math.max(0, ...reads.filter(({ by }) => who(by)).map(({ seq }) => seq));
+  return { visitor: upTo(({ kind }) => kind === "visitor"), me: upTo(({ kind, id }) => kind === "operator" && id === me) };
 }
 
 export function nicknameOf(chat: Chat): string | null {

@@ -7,7 +7,7 @@
  * the list (`follow`), so a console that was away finds them again. Read `onEvent`, `follow` and `pump` first.
  */
 import type { Ack, Row } from "../wire";
-import { newChat, readBefore, unreadOf, type Chat, type Typing } from "./chat";
+import { newChat, readBefore, readBy, unreadOf, type Chat, type Typing } from "./chat";
 import { adopt, firstSeq, hasOlder, lastSeq, missing, receive } from "./log";
 import { MOST_OFFERS, type Gone } from "./offers";
 import * as out from "./outbox";
@@ -294,8 +294,10 @@ export class ChatDesk {
     this.failures.delete(chat.chat);
     const first = !chat.log.opened;
     const log = adopt(chat.log, answer.events);
-    const readByMe = Math.max(chat.readByMe, first ? readBefore(log.lines, this.me) : 0);
-    this.adoptLog({ ...chat, log, readByMe, failed: null });
+    const reads = readBy(answer.reads ?? [], this.me);
+    const readByMe = Math.max(chat.readByMe, reads.me, first ? readBefore(log.lines, this.me) : 0);
+    const readByVisitor = Math.max(chat.readByVisitor, reads.visitor);
+    this.adoptLog({ ...chat, log, readByMe, readByVisitor, failed: null });
     // A long absence is answered in several pieces. A piece that brought nothing would only be asked for again.
     const grew = lastSeq(log) > lastSeq(chat.log);
     if ((missing(log) && (first || grew)) || (!first && grew && answer.more)) this.load(chat.chat);

@@ -84,6 +84,8 @@ export interface ChatOpened {
   events: ChatEvent[];
   /** There are lines beyond the last (with `after`) or before the first of these. */
   more?: boolean;
+  /** How far each has read; names are left out. */
+  reads?: { by: Actor; seq: number }[];
 }
 
 export interface Sent {
