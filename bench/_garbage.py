@@ -1,10 +1,13 @@
-"""What looking for garbage takes of a process's time: each collection stops everything else."""
+"""What a process holds, and what looking for garbage takes of its time: each collection stops everything else."""
 
 from __future__ import annotations
 
 import gc
 import time
+from pathlib import Path
 from typing import Any
+
+PAGE_BYTES = 4096
 
 
 class Collecting:
@@ -41,3 +44,9 @@ def collections(figures: dict[str, Any]) -> str:
     longest = "/".join(f"{one:.1f}" for one in figures["gc_longest_ms"])
     times = "/".join(str(one) for one in figures["gc_times"])
     return f"{figures['gc_ms']:.0f} ms in {times} collections, longest {longest} ms (young/middle/all)"
+
+
+def resident_kib() -> float:
+    """What the process holds now, garbage apart."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 1024

@@ -29,8 +29,8 @@ import uvloop
 
 from bench._figures import cpu_s, info, machine, spread
 from bench._floor import PARTITIONS, UNLIMITED, Floor, Shares, page_views
+from bench._visitors import stored
 from bench._wire import ORIGIN
-from bench.gateway_memory import stored
 from shared.contracts.chat import AcceptRequest, Actor, Command, CommandDone, EndChat, RequestChat
 from shared.contracts.chat import SendMessage as Send
 from shared.contracts.sites import Membership, Operator, Site

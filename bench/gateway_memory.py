@@ -4,7 +4,8 @@
 
 *Operators*: sockets that offer deflate as browsers do, each with a session object and one open view; the growth of the
 serving process's resident memory is divided by them. The baseline is a bare aiohttp WebSocket handler that keeps the
-same session object, with compression as aiohttp has it by default and switched off. *Visitors*: rows laid into a
+same session object, with compression as aiohttp has it by default and switched off. `foyer` is the list alone, `whole
+gateway` the process as it is deployed, with an operator of its own on each socket. *Visitors*: rows laid into a
 replica with one open view, as a gateway that watches the site holds them. Each way runs in a process of its own.
 """
 
@@ -12,46 +13,42 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import uvloop
 from aiohttp import web
 
+from bench._garbage import resident_kib
+from bench._visitors import stored
 from bench.gateway_fanout import Site, Step, foyer
+from bench.gateway_site import SITE, Child, Shop, tokens_for
 from services.operator_gateway.sockets.frames import Dialect
 from services.operator_gateway.views.engine import SiteViews, ViewSpec
 from services.operator_gateway.views.visitors import SiteFacts
 from shared.contracts.operators import Filter, Sort
 from shared.contracts.sites import Membership, Operator
-from shared.domain.visitor import Tab, View, Visitor
-from shared.domain.visitor_packing import decode_row, pack_visitor
+from shared.domain.visitor_packing import decode_row
+from shared.embedded import EmbeddedValkey
+from shared.storage.clients import Clients, RedisSettings
 from tests.eventually import eventually
 
-PAGE_BYTES = 4096
 ROUNDS = 3
+WHOLE = "whole gateway"
 WARM_UP = 20  # sockets before counting: code, caches and pools are paid for
-
-
-def resident_kib() -> float:
-    """What the process holds now, garbage apart."""
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 1024
 
 
 def session_object() -> Operator:
     """What a gateway keeps of who is connected."""
     return msgspec.json.decode(
         msgspec.json.encode(
-            Operator(
-                operator="o_bench", email="a@b.example", name="Bench", memberships=(Membership(site="s_0000beef"),)
-            )
+            Operator(operator="o_bench", email="a@b.example", name="Bench", memberships=(Membership(site=SITE),))
         ),
         type=Operator,
     )
@@ -122,18 +119,28 @@ async def per_socket(name: str, sockets: int) -> float:
         await runner.cleanup()
 
 
-def stored(number: int) -> bytes:
-    """A visitor as presence stores one: two tabs' worth of ordinary values."""
-    url = f"https://www.shop.example/department/{number % 40}/products/{number}?campaign=autumn"
-    view = View(number.to_bytes(16, "big"), url, f"Product {number} in department {number % 40}", 1)
-    return pack_visitor(
-        Visitor(
-            number=number, version=number, live=True, visits=1 + number % 5, pages=1 + number % 9,
-            visit_started_at=1_700_000_000_000 + number, country=("DE", "AT", "CH", "US", "GB")[number % 5],
-            lang="de-DE", browser="Firefox", os="Windows", kind="desktop", referrer="https://search.example/",
-            tabs=(Tab(b"t" * 16, view=view, seen_at=1),),
-        )
-    )  # fmt: skip
+async def in_whole_gateway(sockets: int) -> float:
+    """The same of a real gateway's process: login, attendance, desk and all other registries included."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedValkey(Path(folder)) as server:
+        clients = Clients(RedisSettings(server.url))
+        await clients.ready()
+        await Shop(clients).fill(1000)
+        tokens = await tokens_for(clients, sockets + WARM_UP, each=1)
+        gateway = await Child.start("--serve", server.url)
+        children = [gateway]
+        try:
+            port = (await gateway.figures())["port"]
+            found = []
+            for share in (tokens[:WARM_UP], tokens[WARM_UP:]):
+                children.append(await Child.start("--operate", json.dumps([port, share, len(share), 1, False, 1])))
+                await children[-1].figures()
+                await asyncio.sleep(1)
+                found.append((await gateway.ask())["kib"])
+            return cast("float", (found[1] - found[0]) / sockets)
+        finally:
+            for child in children:
+                await child.stop()
+            await clients.close()
 
 
 def per_visitor(visitors: int, views: int) -> float:
@@ -157,6 +164,8 @@ def one(way: str, options: argparse.Namespace) -> float:
     """One figure, in this process."""
     if way.startswith("visitor"):
         return per_visitor(options.visitors, int(way.split(" ")[1]))
+    if way == WHOLE:
+        return uvloop.run(in_whole_gateway(options.sockets))
     return uvloop.run(per_socket(way, options.sockets))
 
 
@@ -171,7 +180,7 @@ def main() -> None:
         print(json.dumps(one(options.way, options)))
         return
     base = 0.0
-    for way in (*WAYS, "visitor 1", "visitor 5"):
+    for way in (*WAYS, WHOLE, "visitor 1", "visitor 5"):
         command = [sys.executable, "-m", "bench.gateway_memory", "--way", way]
         command += [f"--sockets={options.sockets}", f"--visitors={options.visitors}"]
         rounds = 1 if way.startswith("visitor") else ROUNDS
@@ -181,8 +190,12 @@ def main() -> None:
         )
         middle = found[len(found) // 2]
         base = base or middle
-        what = "socket" if way in WAYS else f"visitor of {options.visitors:,}, different orders: {way[-1]}"
-        ratio = f"x{middle / base:.2f}" if way in WAYS else ""
+        what = (
+            "socket"
+            if not way.startswith("visitor")
+            else f"visitor of {options.visitors:,}, different orders: {way[-1]}"
+        )
+        ratio = "" if way.startswith("visitor") else f"x{middle / base:.2f}"
         print(f"{way:17} {middle:7.2f} KiB a {what} ({found[0]:.2f} to {found[-1]:.2f})  {ratio}", flush=True)
 
 

@@ -33,8 +33,8 @@ import aiohttp
 import msgspec
 import uvloop
 
-from bench._garbage import Collecting, collections
-from bench.gateway_memory import resident_kib, stored
+from bench._garbage import Collecting, collections, resident_kib
+from bench._visitors import stored
 from services.operator_gateway.app import build
 from services.operator_gateway.settings import GatewaySettings
 from shared.contracts.sites import Membership, Operator, Site, Skill
@@ -137,7 +137,8 @@ class Console(asyncio.Protocol):
         key = base64.b64encode(os.urandom(16)).decode()
         self._transport.write(
             "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n".encode()
         )
 
     def data_received(self, data: bytes) -> None:
@@ -163,7 +164,7 @@ class Console(asyncio.Protocol):
             for delta in data.split(b'["view:delta"'):  # rows that only come into a window bring old moments
                 _, _, updates = delta.partition(b'"update":')
                 Console.ages.extend(now_ms - int(stamp) for stamp in STAMP.findall(updates.partition(b'"move":')[0]))
-            if data.endswith(b"\x81\x012"):
+            if b"\x81\x012" in data:  # a ping, wherever it is: JSON has no such bytes
                 self._send(b"3")
 
     def opened_view(self) -> None:
@@ -188,11 +189,13 @@ async def lines_in() -> AsyncIterator[bytes]:
         yield line
 
 
-async def operate(port: int, tokens: list[str], operators: int, views: int, silent: bool = False) -> None:
+async def operate(
+    port: int, tokens: list[str], operators: int, views: int, silent: bool = False, each: int = SOCKETS_EACH
+) -> None:
     """Until its input ends: opens all views, then prints and forgets its figures for each line that comes in."""
     loop = asyncio.get_running_loop()
     for number in range(operators):
-        token = tokens[number // SOCKETS_EACH]
+        token = tokens[number // each]
         sock = socket.socket()
         if silent:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -301,13 +304,13 @@ class Child:
         await self._process.wait()
 
 
-async def tokens_for(clients: Clients, operators: int) -> list[str]:
-    """Log in as many operators as are needed."""
+async def tokens_for(clients: Clients, sockets: int, each: int = SOCKETS_EACH) -> list[str]:
+    """Log in as many operators as are needed if each has that many sockets."""
     directory, store = Directory(clients), DirectoryStore(clients)
     sessions = Sessions(clients, directory, SystemClock())
     await store.create_site(Site(site=SITE, name="Bench", skills=(Skill("general", "General"),)))
     tokens = []
-    for number in range(-(-operators // SOCKETS_EACH)):
+    for number in range(-(-sockets // each)):
         member = (Membership(site=SITE, role="operator"),)
         new = Operator(
             operator=f"o_{number:08x}", email=f"op{number}@x.example", name=f"Op {number}", memberships=member
