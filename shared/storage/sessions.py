@@ -182,7 +182,7 @@ class Sessions:
             [keys.session(name), keys.DIRECTORY_OPERATORS],
             [now, rules.idle_ms, min(60_000, rules.idle_ms // 10)],
         )
-        signed_in = _signed_in(name, answer, now) if answer else None
+        signed_in = self._shared(_signed_in(name, answer, now)) if answer else None
         if signed_in is None or name in self._ended:
             self._forget(name)
             return None
@@ -191,6 +191,13 @@ class Sessions:
         if len(self._cache) > rules.cached:
             self._cache.popitem(last=False)
         return self._current(signed_in)
+
+    def _shared(self, signed_in: SignedIn | None) -> SignedIn | None:
+        """The same, holding the directory's object of the operator if it is equal: thousands of logins are kept."""
+        replica = self._directory.operator(signed_in.session.operator) if signed_in else None
+        if signed_in is None or replica is None or replica != signed_in.operator:
+            return signed_in
+        return SignedIn(signed_in.session, replica)
 
     def _current(self, signed_in: SignedIn) -> SignedIn | None:
         """The login with the newest record of its operator that this gateway knows; None if that one voids it."""
