@@ -30,7 +30,7 @@ import uvloop
 from playwright.async_api import Browser, CDPSession, Page, async_playwright, expect
 
 from bench._figures import machine
-from bench.gateway_memory import stored
+from bench._visitors import stored
 from services.operator_gateway.passwords import Passwords
 from services.operator_gateway.settings import STATIC
 from shared.contracts.sites import Membership, Operator, Site, Skill

@@ -1,7 +1,7 @@
 """The visitor row that the list shows, and its two parts.
 
 The presence part is written by presence alone, the engagement part by chat-routing alone; a gateway lays one over the
-other. Each part has its own growing version; the row's version is their sum, so it is the same on every gateway.
+other. Each part has its own growing version; the row's version is made of both, so it is the same on every gateway.
 
 `gc=False`: a gateway holds 100,000 of these, they cannot form cycles, and looking through them stopped the event loop
 for a tenth of a second each time.

@@ -77,8 +77,17 @@ class Visitor(Struct, gc=False):
 
     @property
     def version(self) -> int:
-        """The sum of the parts' versions: the same on every gateway."""
-        return self.presence.version + (self.engagement.version if self.engagement else 0)
+        """The parts' versions as one number, the same on every gateway; no number ever stands for two contents.
+
+        Both parts' versions only grow, and so does this, but for the moment when chat-routing takes its part away. So
+        the last bit says whether there is one: rows with it have growing odd numbers, rows without it growing even
+        ones. Were it the mere sum, a row without the part would later come by a number that it had with it, and a
+        client that was away meanwhile would be told that it has the row already.
+        """
+        talk = self.engagement
+        if talk is None:
+            return 2 * self.presence.version
+        return 2 * (self.presence.version + talk.version) + 1
 
     @property
     def status(self) -> Status:

@@ -103,7 +103,7 @@ class Oracle:
                 row |= {name: getattr(talk, name) for name in ("requested_at", "engaged_at", "ended_at")}
                 chats = talk.skill if talk.status != "navigating" else ""
                 row |= {"skill": chats or by_rules, "nickname": talk.name or seen.nickname}
-                row["version"] += talk.version
+            row["version"] = 2 * (seen.version + talk.version) + 1 if talk else 2 * seen.version
             rows.append(row)
         return rows
 

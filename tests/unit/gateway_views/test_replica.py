@@ -131,4 +131,19 @@ def test_an_engagement_waits_for_its_visitor() -> None:
     replica.apply("presence", full(visitor_id(1), 1, presence(1, version=2)))
     visitor = replica.get(visitor_id(1))
     assert visitor is not None
-    assert (visitor.nickname, visitor.version) == ("Ada", 7)
+    assert (visitor.nickname, visitor.version) == ("Ada", 15)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["seen", "patched", "leaves", "engaged", "forgotten"]), st.integers(1, 2))))
+def test_no_version_of_a_row_ever_stands_for_two_contents(happened: list[tuple[str, int]]) -> None:
+    """A visitor whose engagement part is taken away: the row goes on with numbers that it never had."""
+    redis, replica = Redis(), SiteReplica(lambda *_: None)
+    known: dict[tuple[str, int], tuple[PresenceRow, EngagementRow | None]] = {}
+    for pages, (what, number) in enumerate(happened):
+        before = len(redis.log)
+        redis.happen(what, number, pages)
+        for part, change in redis.log[before:]:
+            replica.apply(part, change)
+        for visitor in replica:
+            content = (visitor.presence, visitor.engagement)
+            assert known.setdefault((visitor.id, visitor.version), content) == content
