@@ -1,6 +1,6 @@
 """CPU of the gateway for each delivered delta, beside the library's own way and a bare loop, in the same run.
 
-    python -m bench.gateway_fanout [--sockets 1000] [--deltas 50] [--rounds 5]
+    python -m bench.gateway_fanout [--sockets 1000] [--deltas 30] [--rounds 15]
 
 One view of a site with 10,000 visitors is open on all sockets; in each step five rows of the window change. Measured is
 the processor time of the serving process (user and system) divided by the deltas delivered, so the clients' own work,
@@ -16,14 +16,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
-import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import msgspec
@@ -31,6 +30,7 @@ import socketio
 import uvloop
 from aiohttp import web
 
+from bench._figures import spread
 from services.operator_gateway.live.viewers import Audience, Member
 from services.operator_gateway.sockets.connections import Connection
 from services.operator_gateway.sockets.engine import Doors, Occupancy
@@ -238,30 +238,46 @@ def cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-async def measure(name: str, options: argparse.Namespace) -> list[float]:
-    """Microseconds for each delivered delta, one value a round."""
+class Way:
+    """One way of serving, up and with its clients."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    async def round(self, deltas: int, sockets: int) -> float:
+        """Microseconds for each delivered delta."""
+        idle = await _spent(_nothing, deltas)
+        return (await _spent(self._step, deltas) - idle) / (deltas * sockets) * 1e6
+
+
+@asynccontextmanager
+async def serving(name: str, sockets: int) -> AsyncIterator[Way]:
+    """The way called `name` with that many clients in a process of their own."""
     app, path, step, present = await WAYS[name]()
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
     port = runner.addresses[0][1]
-    command = [sys.executable, "-m", "bench.gateway_fanout", "--clients", f"{port} {path} {options.sockets}"]
+    command = [sys.executable, "-m", "bench.gateway_fanout", "--clients", f"{port} {path} {sockets}"]
     other = await asyncio.create_subprocess_exec(*command)
     try:
-        await eventually(lambda: present() >= options.sockets, within_s=120, every_s=0.1)
+        await eventually(lambda: present() >= sockets, within_s=120, every_s=0.1)
         for _ in range(5):
             await step()
             await asyncio.sleep(PAUSE_S)
-        rounds = []
-        for _ in range(options.rounds):
-            idle = await _spent(_nothing, options.deltas)
-            spent = await _spent(step, options.deltas) - idle
-            rounds.append(spent / (options.deltas * options.sockets) * 1e6)
+        yield Way(step)
     finally:
         other.kill()
         await other.wait()
         await runner.cleanup()
-    return rounds
+
+
+async def play(name: str, options: argparse.Namespace) -> None:
+    """A process that serves in one way: a round, and a line with its figure, for each line that comes in."""
+    async with serving(name, options.sockets) as way:
+        print("up", flush=True)
+        while await asyncio.to_thread(sys.stdin.readline):
+            print(await way.round(options.deltas, options.sockets), flush=True)
 
 
 async def _nothing() -> None:
@@ -276,12 +292,60 @@ async def _spent(step: Step, times: int) -> float:
     return cpu_s() - start
 
 
+class Player:
+    """A process that serves in one way, so that none inherits another one's heap."""
+
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
+        command = [sys.executable, "-m", "bench.gateway_fanout", "--way", name]
+        command += [f"--{key}={getattr(options, key)}" for key in ("sockets", "deltas")]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.rounds: list[float] = []
+        assert self._line() == "up"
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def round(self) -> None:
+        """One more figure."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self.rounds.append(float(self._line()))
+
+    def stop(self) -> None:
+        """End it, and its clients with it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def report(options: argparse.Namespace) -> None:
+    """All ways take turns, round by round, so that whatever else the machine does is in the figures of all alike."""
+    print(f"{options.sockets} sockets on one view, {options.deltas} deltas a round, {options.rounds} rounds in turns")
+    players = {name: Player(name, options) for name in WAYS}
+    try:
+        for _ in range(options.rounds):
+            for player in players.values():
+                player.round()
+    finally:
+        for player in players.values():
+            player.stop()
+    ours = players["foyer, JSON"].rounds
+    for name, player in players.items():
+        ratios = [one / other for one, other in zip(player.rounds, ours, strict=True)]
+        print(
+            f"{name:15} {spread(player.rounds)} us CPU a delivered delta; to ours in the same round x{spread(ratios)}",
+            flush=True,
+        )
+
+
 def main() -> None:
-    """Measure all ways and print them with their spread."""
+    """Measure all ways and print them with their spread, or play another part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sockets", type=int, default=1000)
-    parser.add_argument("--deltas", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--deltas", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--clients", help=argparse.SUPPRESS)
     parser.add_argument("--way", choices=list(WAYS), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -289,23 +353,9 @@ def main() -> None:
         port, path, count = options.clients.split(" ")
         uvloop.run(clients(int(port), path, int(count)))
     elif options.way:
-        print(json.dumps(uvloop.run(measure(options.way, options))))
+        uvloop.run(play(options.way, options))
     else:
         report(options)
-
-
-def report(options: argparse.Namespace) -> None:
-    """Each way in a process of its own, so that none inherits another one's heap."""
-    medians: dict[str, float] = {}
-    print(f"{options.sockets} sockets on one view, {options.deltas} deltas a round, {options.rounds} rounds")
-    for name in WAYS:
-        command = [sys.executable, "-m", "bench.gateway_fanout", "--way", name]
-        command += [f"--{key}={getattr(options, key)}" for key in ("sockets", "deltas", "rounds")]
-        rounds = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        medians[name] = statistics.median(rounds)
-        spread = f"{min(rounds):.1f} to {max(rounds):.1f}"
-        ratio = medians[name] / medians["foyer, JSON"]
-        print(f"{name:15} {medians[name]:7.1f} us CPU a delivered delta ({spread})   x{ratio:.1f}")
 
 
 if __name__ == "__main__":
