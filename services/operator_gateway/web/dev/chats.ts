@@ -100,7 +100,7 @@ export class SimulatedChats {
     }
     this.offers.set(offer.offer, offer);
     this.emit("offer", offer);
-    this.later(lastsMs, () => this.endOffer(offer.offer, "missed"));
+    this.later(lastsMs, () => this.endOffer(offer.offer, "unanswered"));
     return offer;
   }
 

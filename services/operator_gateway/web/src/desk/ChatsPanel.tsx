@@ -1,4 +1,4 @@
-import { MessagesSquare, Plus, X } from "lucide-react";
+import { MessagesSquare, X } from "lucide-react";
 import { useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 import { desk, useLive } from "../app/live";
@@ -92,7 +92,6 @@ function WaitingVisitors({ most }: { most: number }) {
             <bdi>{row.nickname}</bdi>
             <span className="number waiting-time">{duration(now - (row.requested_at ?? now))}</span>
             <button type="button" className="button small primary" onClick={() => void take(site, row)}>
-              <Plus size={13} aria-hidden="true" />
               {t("offer.accept")}
             </button>
           </li>

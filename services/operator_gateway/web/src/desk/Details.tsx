@@ -27,7 +27,7 @@ export function Details({ chat, row }: { chat: Chat; row: Row }) {
         ))}
       </div>
       {view === "navigation" && <NavigationPanel key={row.visitor} site={chat.site} row={row} gone={false} />}
-      {view === "history" && <HistoryPanel key={row.visitor} site={chat.site} row={row} />}
+      {view === "history" && <HistoryPanel key={row.visitor} site={site} row={row} />}
       {view === "timeline" && <TimelinePanel key={row.visitor} site={site} row={row} />}
     </section>
   );

@@ -1,6 +1,8 @@
 /** The few HTTP calls the console makes: everything else goes over the socket. */
+import type { ChatEvent } from "../chat/wire";
 import type { Canned } from "../desk/canned";
 import type { InboxPage } from "../desk/inbox";
+import type { ChatPage } from "../panels/moments";
 import type { Me, SessionAnswer } from "../wire";
 
 /** `away`: nobody answered or the server cannot work now. Otherwise the problem's own code. */
@@ -68,9 +70,21 @@ export const api = {
     const query = new URLSearchParams({ done: String(done), ...(before === null ? {} : { before }) });
     return call("GET", `/sites/${encodeURIComponent(site)}/inbox?${query.toString()}`);
   },
+  /** Newest first; `before`: those that began before it. */
+  chats: (site: string, visitor: string, before: number | null): Promise<ChatPage> => {
+    const query = new URLSearchParams({ visitor, limit: "20", ...(before === null ? {} : { to: String(before) }) });
+    return call("GET", `/sites/${encodeURIComponent(site)}/chats?${query.toString()}`);
+  },
+  transcript: (site: string, chat: string): Promise<{ events: ChatEvent[] }> =>
+    call("GET", `/sites/${encodeURIComponent(site)}/chats/${encodeURIComponent(chat)}`),
   inboxDone: (site: string, message: string, csrf: string): Promise<unknown> =>
     call("PATCH", `/sites/${encodeURIComponent(site)}/inbox/${encodeURIComponent(message)}`, { done: true }, csrf),
 };
+
+/** Where a browser gets a chat's transcript as a file. */
+export function transcriptAddress(site: string, chat: string, format: "text" | "csv" | "json"): string {
+  return `/api/v1/sites/${encodeURIComponent(site)}/chats/${encodeURIComponent(chat)}?format=${format}`;
+}
 
 /** What the session needs of it. */
 export type Api = Pick<typeof api, "login" | "me" | "logout">;

@@ -6,15 +6,25 @@ import { moment, timeOfDay } from "../format/names";
 import { duration } from "../format/times";
 import { Country } from "../ui/Flag";
 import { SafeLink } from "../ui/SafeLink";
-import type { HistoryPage, Row, Visit, WireError } from "../wire";
+import type { HistoryPage, Row, Site, Visit, WireError } from "../wire";
+import { ChatsOfVisitor } from "./ChatsOfVisitor";
 import { PanelState } from "./PanelState";
 import { useAnswer } from "./useAnswer";
 import { deviceText } from "./VisitorHead";
 
 const MOST_VISITS = 500; // older ones are found in the reports
 
-/** The earlier visits, newest first, a page of them at a time. */
-export function HistoryPanel({ site, row }: { site: string; row: Row }) {
+/** The visitor's chats with their transcripts, and the earlier visits, newest first, a page of them at a time. */
+export function HistoryPanel({ site, row }: { site: Site; row: Row }) {
+  return (
+    <>
+      <ChatsOfVisitor site={site} row={row} />
+      <Visits site={site.site} row={row} />
+    </>
+  );
+}
+
+function Visits({ site, row }: { site: string; row: Row }) {
   const { t } = useTranslation();
   const first = useAnswer<HistoryPage>("visitor:history", site, row.visitor, String(row.visits));
   const [older, setOlder] = useState<HistoryPage>({ visits: [] });
@@ -32,7 +42,8 @@ export function HistoryPanel({ site, row }: { site: string; row: Row }) {
 
   if (visits.length === 0) return <p className="panel-empty">{t("panel.no_visits")}</p>;
   return (
-    <div className="visits">
+    <section className="visits" aria-label={t("panel.earlier")}>
+      <h3 className="visits-title">{t("panel.earlier")}</h3>
       {visits.map((visit, index) => (
         <VisitItem key={visit.visit} visit={visit} open={index === 0} />
       ))}
@@ -42,7 +53,7 @@ export function HistoryPanel({ site, row }: { site: string; row: Row }) {
           {t("panel.more")}
         </button>
       )}
-    </div>
+    </section>
   );
 }
 

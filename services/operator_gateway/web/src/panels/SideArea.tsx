@@ -116,7 +116,7 @@ function About({ panel, site, row, gone }: AboutProps) {
     case "navigation":
       return <NavigationPanel key={row.visitor} site={site.site} row={row} gone={gone} />;
     case "history":
-      return <HistoryPanel key={row.visitor} site={site.site} row={row} />;
+      return <HistoryPanel key={row.visitor} site={site} row={row} />;
     case "timeline":
       return <TimelinePanel key={row.visitor} site={site} row={row} />;
   }

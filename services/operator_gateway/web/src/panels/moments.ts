@@ -29,6 +29,11 @@ export interface ChatSummary {
   asked?: Asked[];
 }
 
+export interface ChatPage {
+  items: ChatSummary[];
+  next?: number | null;
+}
+
 export interface VisitorAnswer {
   row: Row;
   /** Newest first. */

@@ -140,8 +140,10 @@ function Target({ site, skills }: { site: Site | null; skills: boolean }) {
   return (
     <label className="field">
       <span>{t("dialog.to")}</span>
-      <select name="to" required defaultValue="">
-        <option value="" disabled hidden />
+      <select name="to" required defaultValue="" autoFocus>
+        <option value="" disabled hidden>
+          {t("dialog.choose")}
+        </option>
         {people.length > 0 && (
           <optgroup label={t("dialog.operators")}>
             {people.map(({ id, name, chats }) => (

@@ -46,7 +46,9 @@ export type Reason =
   | "other_operator"
   | "not_in_chat"
   | "not_owner"
-  | "not_waiting";
+  | "not_waiting"
+  | "in_conference"
+  | "being_forwarded";
 
 /** `null`: what the gateway has not told us; it does not forbid anything here. */
 export interface Actor {
@@ -77,7 +79,7 @@ export function actionsFor(row: Row | null, gone: boolean, me: Actor): Verdicts 
     invite: invite(row, me),
     chat: chat(row, me),
     forward: forward(row, me),
-    conference: ownChat(row, me, ["chatting", "conference"], "chat:conference"),
+    conference: conference(row, me),
     kick: kick(row, me),
     redirect: row.status === "requested" ? yes("chat:redirect") : no("not_waiting"),
     end: end(row, me),
@@ -106,7 +108,8 @@ function notFree(row: Row, me: Actor): Verdict | null {
 }
 
 function invite(row: Row, me: Actor): Verdict {
-  if (row.status === "invited") return takesPart(row, me) ? yes("chat:withdraw") : no("already_invited");
+  if (row.status === "invited")
+    return takesPart(row, me) || isSupervisor(me) ? yes("chat:withdraw") : no("already_invited");
   if (row.status === "requested") return no("waiting");
   if (!FREE.has(row.status)) return no("engaged");
   return notFree(row, me) ?? yes("chat:invite");
@@ -117,21 +120,27 @@ function chat(row: Row, me: Actor): Verdict {
   if (row.status === "accepted") return takesPart(row, me) ? yes("chat:accept") : no("other_operator");
   if (!IN_CHAT.has(row.status)) return no("not_asked");
   if (takesPart(row, me)) return yes("chat:open");
-  return isSupervisor(me) ? yes("chat:join") : no("other_operator");
+  if (!isSupervisor(me)) return no("other_operator");
+  return row.status === "forwarded" ? no("being_forwarded") : yes("chat:join");
 }
 
 function isSupervisor(me: Actor): boolean {
   return me.role === "supervisor" || me.role === "admin";
 }
 
-function ownChat(row: Row, me: Actor, statuses: Status[], command: Command): Verdict {
-  if (!statuses.includes(row.status)) return no("not_in_chat");
+function ifOwner(row: Row, me: Actor, command: Command): Verdict {
   return owns(row, me) ? yes(command) : no("not_owner");
 }
 
+function conference(row: Row, me: Actor): Verdict {
+  if (!IN_CHAT.has(row.status)) return no("not_in_chat");
+  return row.status === "forwarded" ? no("being_forwarded") : ifOwner(row, me, "chat:conference");
+}
+
 function forward(row: Row, me: Actor): Verdict {
-  if (row.status === "forwarded") return owns(row, me) ? yes("chat:withdraw_forward") : no("not_owner");
-  return ownChat(row, me, ["chatting"], "chat:forward");
+  if (!IN_CHAT.has(row.status)) return no("not_in_chat");
+  if (row.status === "conference") return no("in_conference");
+  return ifOwner(row, me, row.status === "forwarded" ? "chat:withdraw_forward" : "chat:forward");
 }
 
 function kick(row: Row, me: Actor): Verdict {

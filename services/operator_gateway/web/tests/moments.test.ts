@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { happenings, type Asked, type Moment } from "../src/panels/moments";
+
+const moment = (seq: number, at: number): Moment => ({ chat: "c", seq, at, type: "started", by: { kind: "system" } });
+const asked = (at: number, why: string, answer: string): Asked => ({
+  at,
+  kind: "request",
+  operator: { id: "o", name: "Ada" },
+  why,
+  answer,
+});
+
+test("the timeline has what happened and who was asked in one order, newest first", () => {
+  const shown = happenings({
+    timeline: [moment(2, 30), moment(1, 10)],
+    chats: [{ chat: "c", status: "chatting", asked: [asked(20, "primary_skill", "declined")] }],
+  });
+  expect(shown.map(({ at }) => at)).toEqual([30, 20, 10]);
+});
+
+test("who took the visitor from the list is said once, by the transcript's line", () => {
+  const chats = [{ chat: "c", status: "chatting" as const, asked: [asked(5, "picked", "accepted")] }];
+  expect(happenings({ timeline: [moment(1, 6)], chats }).map(({ at }) => at)).toEqual([6]);
+  const declined = [{ chat: "c", status: "requested" as const, asked: [asked(5, "picked", "declined")] }];
+  expect(happenings({ chats: declined })).toHaveLength(1);
+});
+
+test("a visitor without a chat has none", () => expect(happenings({})).toEqual([]));
