@@ -36,6 +36,7 @@ from shared.contracts.chat import (
     OfferGone,
     OfferMade,
     StatusChanged,
+    address_of,
 )
 from shared.contracts.sites import SiteSettings
 from tests.unit.chat_routing.shop import SITE, Shop
@@ -189,6 +190,14 @@ class FloorMachine(RuleBasedStateMachine):
         assert result.floor == self.shop.floor
         assert [(e.code, e.seq) for e in result.events if isinstance(e, CommandDone)] == [(answer.code, answer.seq)]
         assert len(result.events) == 1
+
+    @invariant()
+    def a_visitor_has_one_engagement_and_its_own_chat(self) -> None:
+        for visitor, engagement in self.shop.floor.engagements.items():
+            assert engagement.visitor == visitor
+            assert not engagement.chat or address_of(engagement.chat) == (SITE, visitor)
+        chats = [e.chat for e in self.shop.floor.engagements.values() if e.chat]
+        assert len(set(chats)) == len(chats)
 
     @invariant()
     def slots_are_those_of_the_phases(self) -> None:

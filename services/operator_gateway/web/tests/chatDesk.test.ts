@@ -154,7 +154,11 @@ describe("the desk", () => {
 
   test("knows from the server what was read before the page was loaded", () => {
     const again = new Gateway();
-    again.reads = [{ by: VISITOR, seq: 2 }, { by: ME, seq: 3 }, { by: { ...ME, id: "o2" }, seq: 9 }];
+    again.reads = [
+      { by: VISITOR, seq: 2 },
+      { by: ME, seq: 3 },
+      { by: { ...ME, id: "o2" }, seq: 9 },
+    ];
     again.say(VISITOR, { type: "requested" });
     again.say(ME, { type: "started" });
     again.say(VISITOR, { type: "message", text: "a" });

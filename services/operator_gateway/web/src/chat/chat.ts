@@ -111,7 +111,10 @@ export function readBefore(lines: readonly ChatEvent[], me: string): number {
 /** How far the visitor and this operator have read, as the server knows it. */
 export function readBy(reads: readonly { by: Actor; seq: number }[], me: string): { visitor: number; me: number } {
   const upTo = (who: (by: Actor) => boolean) => Math.max(0, ...reads.filter(({ by }) => who(by)).map(({ seq }) => seq));
-  return { visitor: upTo(({ kind }) => kind === "visitor"), me: upTo(({ kind, id }) => kind === "operator" && id === me) };
+  return {
+    visitor: upTo(({ kind }) => kind === "visitor"),
+    me: upTo(({ kind, id }) => kind === "operator" && id === me),
+  };
 }
 
 export function nicknameOf(chat: Chat): string | null {
