@@ -21,6 +21,7 @@ from shared.contracts.chat import Actor, ChatEvent, ChatSummary, OfflineMessageL
 from shared.contracts.chat_records import Ban
 from shared.contracts.control import Attribution
 from shared.contracts.desk_api import CannedReply
+from shared.contracts.notifications import Undelivered
 from shared.contracts.sites import Membership, Operator, Role, Site, Skill
 from shared.contracts.streams import decode_cmd, decode_in
 from shared.domain.partitions import Partitions
@@ -40,6 +41,7 @@ from shared.storage.lockout import Lockout
 from shared.storage.log import GroupAppender, PartitionLog
 from shared.storage.notifications import BuriedNotifications
 from shared.storage.sessions import Sessions
+from shared.storage.snapshots import Snapshots
 from shared.storage.transcripts import Transcripts
 
 CHEAP = Parameters(
@@ -68,11 +70,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Talk:
-    """What there is about one visitor."""
+    """What there is about one visitor; `entry` names a mail that was given up."""
 
     visitor: str
     chat: str
     message: str
+    entry: str
 
 
 class Api:
@@ -102,6 +105,7 @@ class Api:
             records=ChatRecords(clients, partitions),
             canned=CannedReplies(clients, partitions),
             buried=BuriedNotifications(clients, partitions),
+            snapshots=Snapshots(clients, partitions),
             collector_url="https://collect.example",
             geoip=Attribution("Country data by Somebody", "2026-01"),
             client_address=lambda request: request.headers.get("X-Test-Address", "192.0.2.1"),
@@ -160,9 +164,11 @@ class Api:
         ban = Ban(until=self.clock.now_ms() + 60_000, at=at, by=Actor("operator", "o_1234", "Ada"), reason="Rude")
         summary = ChatSummary(chat=chat, status="chat_end", skill="general", began_at=at)
         pack = msgspec.msgpack.encode
-        entry, *_ = await self.clients.pipeline(
+        lost = Undelivered(id="d", site=site.site, kind="chat", target="a@b.c", reason="refused", attempts=1, at=at)
+        entry, given_up, *_ = await self.clients.pipeline(
             [
                 ("XADD", keys.inbox(here, site.site), "*", "d", pack(message)),
+                ("XADD", keys.dead_notifications(here), "*", "d", pack(lost)),
                 *(("XADD", keys.transcript(here, chat), f"{line.seq}-0", "d", pack(line)) for line in lines),
                 ("HSET", keys.chats(here, site.site, visitor), chat, pack(summary)),
                 ("ZADD", keys.site_chats(here, site.site), at, chat),
@@ -172,7 +178,7 @@ class Api:
         )
         reply = CannedReply(canned="c0ffee", shortcut="hello", text="Hello!", version=1)
         await self.context.canned.put(site.site, reply, 0)
-        return Talk(visitor, chat, entry.decode())
+        return Talk(visitor, chat, entry.decode(), given_up.decode())
 
     async def asked(self, stream: keys.InputStream, site: Site) -> list[Any]:
         """What the gateway appended about the site's partition."""

@@ -159,6 +159,7 @@ class Gateway:
             records=self.records,
             canned=CannedReplies(self.clients, self.partitions),
             buried=BuriedNotifications(self.clients, self.partitions),
+            snapshots=Snapshots(self.clients, self.partitions),
             collector_url=self.settings.collector_url,
             geoip=attribution(self.settings.geoip_db),
             client_address=self._address,

@@ -13,7 +13,8 @@ from shared.contracts.chat import Actor, ChatEvent, ChatSummary
 from shared.contracts.control import Label
 from shared.contracts.desk import MAX_BAN_S
 from shared.contracts.ids import ClientId, OperatorId, SkillId, TimestampMs, VisitorId
-from shared.contracts.rows import Device, PageView, Status, Visit
+from shared.contracts.operators import CountryFilter
+from shared.contracts.rows import Device, PageView, Row, Status, Visit
 from shared.contracts.sites import RuleSubject, SkillRule
 
 MAX_CANNED = 500  # of a site: a palette that a person can know
@@ -237,6 +238,25 @@ class HistoryQuery(Struct, frozen=True):
 
     before: Annotated[int, Meta(ge=1)] | None = None
     limit: Annotated[int, Meta(ge=1, le=50)] = 20
+
+
+class VisitorQuery(Struct, frozen=True):
+    """Which of the visitors on the site. `cursor` is `next` of the answer before; a page may be shorter or somewhat
+    longer than `limit`."""
+
+    cursor: Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[0-9]+$(?!\n)")] = "0"
+    limit: Annotated[int, Meta(ge=1, le=200)] = 100
+    status: Status | None = None
+    skill: SkillId | None = None
+    country: CountryFilter | None = None
+
+
+class VisitorPage(Struct, frozen=True, kw_only=True):
+    """Visitors who are on the site now, in no order: whoever stays is on one page at least. No `next`: that was all."""
+
+    items: tuple[Row, ...]
+    server_time: int
+    next: str | None = None
 
 
 class VisitorProfile(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -64,6 +64,27 @@ class Snapshots:
         """The engagement parts, in slices; one may come twice."""
         return self._scan(keys.engagements(self._partitions.of(site), site), decode_engagement_row)
 
+    async def some(
+        self, site: str, cursor: str, limit: int
+    ) -> tuple[str, list[tuple[str, PresenceRow, EngagementRow | None]]]:
+        """Some `limit` visitors who are on the site, in no order, and the cursor of the next ones ("0": none).
+
+        Who is there from the first page to the last is among them at least once.
+        """
+        partition = self._partitions.of(site)
+        key = keys.visitors(partition, site)
+        answer = await self._clients.call("HSCAN", key, cursor, "COUNT", limit)
+        seen = _decoded(key, pairs(answer[1]), decode_row)
+        if not seen:
+            return str(int(answer[0])), []
+        names = [name for name, _ in seen]
+        talks = await self._clients.call("HMGET", keys.engagements(partition, site), *names)
+        rows = [
+            (name, row, None if talk is None else decode_engagement_row(talk))
+            for (name, row), talk in zip(seen, talks, strict=True)
+        ]
+        return str(int(answer[0])), rows
+
     async def visitor(self, site: str, visitor: str) -> tuple[PresenceRow | None, EngagementRow | None]:
         """One visitor's parts."""
         partition = self._partitions.of(site)

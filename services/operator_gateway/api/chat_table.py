@@ -77,6 +77,8 @@ CHAT_ROUTES: tuple[Route, ...] = (
     Route("POST", f"{_SITE}/chats/{{chat}}/mail", OnSite("operator"), chats.mail_transcript, "Mail a transcript",
           "chats", body=n.TranscriptMail, status=204),
 
+    Route("GET", f"{_SITE}/visitors", OnSite("operator"), chats.list_visitors, "Who is on the site now", "visitors",
+          query=d.VisitorQuery, answer=d.VisitorPage),
     Route("GET", _VISITOR, OnSite("operator"), chats.get_visitor, "A visitor's history", "visitors",
           query=d.HistoryQuery, answer=d.VisitorView),
     Route("GET", f"{_VISITOR}/export", OnSite("admin"), chats.export_visitor, "All that is held about a visitor",

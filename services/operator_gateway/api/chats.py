@@ -12,6 +12,8 @@ from services.operator_gateway.api.desk import ban_view, inbox_item, visitor_nam
 from services.operator_gateway.api.problems import Refusal
 from services.operator_gateway.api.routing import Call, File, Reply
 from services.operator_gateway.api.transcripts import as_csv, as_text
+from services.operator_gateway.live.requests import facts_of
+from services.operator_gateway.views.visitors import Visitor
 from shared.contracts.chat import ChatEvent, ChatSummary, address_of
 from shared.contracts.desk_api import (
     MAX_CHATS,
@@ -22,16 +24,21 @@ from shared.contracts.desk_api import (
     TranscriptQuery,
     TranscriptView,
     VisitorExport,
+    VisitorPage,
     VisitorProfile,
+    VisitorQuery,
     VisitorView,
 )
 from shared.contracts.notify_api import TranscriptMail
+from shared.contracts.rows import Row
 from shared.contracts.streams import ForgetVisitor, SendTranscript
-from shared.domain.visitor import Visitor, nickname
+from shared.domain.visitor import Visitor as StoredVisitor
+from shared.domain.visitor import nickname
 
 MAX_LOOKED_AT = 1_000  # chats looked through for one answer
 MAX_READ = 200  # transcripts read for one answer when a text is looked for
 MAX_LINES = 10_000  # of a transcript: chat-routing takes no more
+MAX_SCANS = 50  # pages of rows looked through for one answer when few of them are wanted
 MAX_EXPORTED = 200  # chats of one visitor with their transcripts; and as many visits
 
 
@@ -121,6 +128,30 @@ async def _lines(call: Call, chat: str) -> list[ChatEvent]:
     return lines
 
 
+async def list_visitors(call: Call) -> VisitorPage:
+    """Who is on the site now, for programs; the console's list is sorted and kept up to date on its socket."""
+    query: VisitorQuery = call.query
+    site, cursor, facts = call.site, query.cursor, facts_of(call.site)
+    items: list[Row] = []
+    for _ in range(MAX_SCANS):
+        cursor, found = await call.context.snapshots.some(site.site, cursor, query.limit)
+        rows = (Visitor(name, seen, talk).row(facts) for name, seen, talk in found)
+        items += [row for row in rows if _is_wanted(row, query)]
+        if cursor == "0" or len(items) >= query.limit:
+            break
+    return VisitorPage(
+        items=tuple(items), server_time=call.context.clock.now_ms(), next=None if cursor == "0" else cursor
+    )
+
+
+def _is_wanted(row: Row, query: VisitorQuery) -> bool:
+    return (
+        (query.status is None or row.status == query.status)
+        and (query.skill is None or row.skill == query.skill)
+        and (query.country is None or row.country == query.country)
+    )
+
+
 async def get_visitor(call: Call) -> VisitorView:
     """Who it is, the pages of the present visit, earlier visits and chats."""
     query: HistoryQuery = call.query
@@ -172,14 +203,14 @@ async def erase_visitor(call: Call) -> None:
     await call.context.forget(entry)
 
 
-async def _known(call: Call) -> Visitor:
+async def _known(call: Call) -> StoredVisitor:
     known = await call.context.history.known(call.site.site, visitor_named(call))
     if known is None:
         raise Refusal("not_found")
     return known
 
 
-def _profile(visitor: str, known: Visitor) -> VisitorProfile:
+def _profile(visitor: str, known: StoredVisitor) -> VisitorProfile:
     return VisitorProfile(
         visitor=visitor, number=known.number, nickname=nickname(known), visits=known.visits, present=known.live
     )

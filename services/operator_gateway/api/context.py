@@ -24,6 +24,7 @@ from shared.storage.lockout import Lockout
 from shared.storage.log import GroupAppender
 from shared.storage.notifications import BuriedNotifications
 from shared.storage.sessions import Sessions
+from shared.storage.snapshots import Snapshots
 from shared.storage.transcripts import Transcripts
 
 
@@ -63,6 +64,7 @@ class ApiContext:
     records: ChatRecords
     canned: CannedReplies
     buried: BuriedNotifications
+    snapshots: Snapshots
     collector_url: str = ""
     geoip: Attribution | None = None
     client_address: Callable[[web.Request], str] = peer_address
