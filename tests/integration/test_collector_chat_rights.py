@@ -29,6 +29,7 @@ MESSAGES: list[dict[str, Any]] = [
     {"type": "chat.typing", "on": True},
     {"type": "chat.read", "seq": 1},
     {"type": "chat.rate", "score": 1},
+    {"type": "chat.transcript", "email": "eve@example.org"},
     {"type": "offline.send", "name": "Eve", "email": "eve@example.org", "text": "hi"},
     {"type": "offline.close"},
 ]

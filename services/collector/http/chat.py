@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from services.collector.chat.desk import ChatDesk
@@ -40,7 +40,7 @@ class PollQuery(Struct, frozen=True):
     site: SiteKey
     visitor: VisitorId | None = None
     tab: Uuid | None = None
-    after: Counter | None = None
+    after: Counter | UnsetType = UNSET  # never null: a text of that name is an error
     chat: Annotated[str, Meta(max_length=128)] = ""
     cursor: Annotated[str, Meta(max_length=64)] = ""
     wait: Annotated[int, Meta(ge=0, le=MAX_WAIT_S)] = MAX_WAIT_S
@@ -124,7 +124,7 @@ class Chats:
         refused = self._intake.visitor_refused(site.site, visitor)
         if refused is not None:
             return refused
-        after = None if query.after is None else (query.chat, query.after)
+        after = None if query.after is UNSET else (query.chat, query.after)
         try:
             return await self._polls.news((site.site, visitor), after, query.cursor, query.wait)
         except Unavailable:
