@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-async def eventually(condition: Callable[[], Any], within_s: float = 10.0, every_s: float = 0.01) -> Any:
+async def eventually(condition: Callable[[], Any], within_s: float = 30.0, every_s: float = 0.01) -> Any:
     """The first truthy result of `condition`; an AssertionError inside it counts as not yet.
 
     Fails with the last error or result when `within_s` is over: a limit for the hopeless case, not a measurement.

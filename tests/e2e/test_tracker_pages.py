@@ -7,15 +7,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.e2e.tracker_bench import STORAGE_KEY, Bench, bench
+from tests.e2e.tracker_bench import HIDE, STORAGE_KEY, Bench, bench
 from tests.eventually import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-
-HIDE = """(hidden) => {
-  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -26,7 +21,7 @@ async def shop(chromium: Browser) -> AsyncIterator[Bench]:
 
 async def test_first_view_tells_page_title_and_identity(shop: Bench):
     page = await shop.open("/a?x=1#secret")
-    await eventually(shop.collector.settled)
+    await shop.live(page)
     (view,) = shop.collector.events
     assert (view["type"], view["n"], view["title"]) == ("page", 1, "Shop /a")
     assert view["url"] == shop.url("/a?x=1")
@@ -39,7 +34,7 @@ async def test_first_view_tells_page_title_and_identity(shop: Bench):
 async def test_token_of_the_first_answer_is_kept_and_sent(shop: Bench):
     shop.collector.answer = {"token": "first"}
     page = await shop.open()
-    await eventually(shop.collector.settled)
+    await shop.live(page)
     assert shop.collector.hellos[0]["token"] == "first"
     assert await page.evaluate(f"JSON.parse(localStorage['{STORAGE_KEY}']).token") == "t"  # the hello's answer is newer
 
@@ -74,6 +69,7 @@ async def test_anchor_and_unchanged_address_are_not_views(shop: Bench):
 
 async def test_title_set_after_the_route_is_the_view_s_title(shop: Bench):
     page = await shop.open("/")
+    await eventually(partial(shop.saw, ["/"]))
     await page.evaluate("history.pushState({}, '', '/cart'); setTimeout(() => { document.title = 'Cart' }, 60)")
     await eventually(lambda: len(shop.collector.of_type("page")) == 2)
     assert shop.collector.of_type("page")[1]["title"] == "Cart"
@@ -90,6 +86,7 @@ async def test_title_change_is_a_beat_of_the_same_view(shop: Bench):
 
 async def test_next_page_in_the_tab_continues_its_numbers_and_repeats_nothing(shop: Bench):
     page = await shop.open("/a")
+    await eventually(partial(shop.saw, ["/a"]))
     await shop.open("/b", page)
     await eventually(lambda: shop.collector.kinds() == ["page", "leave", "page"])
     assert {event["tab"] for event in shop.collector.events} == {shop.collector.events[0]["tab"]}
@@ -99,32 +96,34 @@ async def test_next_page_in_the_tab_continues_its_numbers_and_repeats_nothing(sh
 
 async def test_closing_a_tab_leaves_once(shop: Bench):
     page = await shop.open()
-    await eventually(shop.collector.settled)
+    await shop.live(page)
     await page.close(run_before_unload=True)
     await eventually(lambda: shop.collector.kinds() == ["page", "leave"])
     await eventually(lambda: shop.collector.sockets[0].closed)
+    await shop.collector_is_quiet()
     assert len([batch for _, batch in shop.collector.requests if batch["events"][-1]["type"] == "leave"]) == 1
 
 
 async def test_page_from_the_back_forward_cache_is_a_view(shop: Bench):
     page = await shop.open("/a")
-    await eventually(shop.collector.settled)
+    await shop.live(page)
     await page.evaluate("window.alive = true")
     await shop.open("/b", page)
-    await eventually(lambda: shop.collector.paths() == ["/a", "/b"])
+    await shop.live(page)
     await page.evaluate("setTimeout(() => history.back())")
     await eventually(lambda: shop.collector.paths() == ["/a", "/b", "/a"])
+    await eventually(lambda: shop.says(page, "window.foyer"))
     assert await page.evaluate("window.alive"), "the page was loaded again: no test of the cache"
     views = shop.collector.of_type("page")
     assert len({view["page"] for view in views}) == 3
     # The page that goes and the one that returns run at the same time, so the tab may have got another id.
-    assert shop.collector.gaps() == {}
     await eventually(lambda: len(shop.collector.hellos) == 3)
+    await eventually(lambda: shop.collector.gaps() == {})
 
 
 async def test_hidden_and_shown_again(shop: Bench):
     page = await shop.open()
-    await eventually(shop.collector.settled)
+    await shop.live(page)
     await page.evaluate(HIDE, True)
     await eventually(lambda: shop.collector.kinds() == ["page", "hide"])
     assert not shop.collector.sockets[0].closed
@@ -169,3 +168,32 @@ async def test_prerendered_page_counts_when_it_is_shown(shop: Bench):
         "document.dispatchEvent(new Event('prerenderingchange'))"
     )
     await eventually(lambda: shop.collector.kinds() == ["page"])
+
+
+async def test_frame_within_a_page_of_the_website_is_no_view(shop: Bench):
+    page = await shop.open("/outer")
+    await eventually(partial(shop.saw, ["/outer"]))
+    await page.evaluate(FRAME, "/inner")
+    assert await page.evaluate("document.querySelector('iframe').contentWindow.foyer === undefined")
+    await page.evaluate("history.pushState({}, '', '/next')")
+    await eventually(partial(shop.saw, ["/outer", "/next"]))
+    await shop.collector_is_quiet()
+    assert len({event["tab"] for event in shop.collector.events}) == 1
+
+
+async def test_website_shown_in_a_frame_of_another_one_has_its_visitors(shop: Bench):
+    """There the outer page is another website's: the frame is all of this one that the visitor sees."""
+    page = await shop.open("/")
+    await page.goto(f"http://localhost:{shop.port}/outer")
+    await eventually(partial(shop.saw, ["/", "/outer"]))
+    await page.evaluate(FRAME, shop.url("/inner"))
+    await eventually(partial(shop.saw, ["/", "/outer", "/inner"]))
+    assert shop.collector.of_type("page")[2]["url"] == shop.url("/inner")
+
+
+FRAME = """(address) => new Promise((done) => {
+  const frame = document.createElement("iframe");
+  frame.onload = done;
+  frame.src = address;
+  document.body.append(frame);
+})"""

@@ -40,7 +40,11 @@ class Shop:
         if request.path == "/told-to-go":
             await self.go.wait()
         self.heard.append(request.rel_url.path_qs)
-        tracker = f'<script async src="{self.collector.url}/t/v1.js" data-site="{SITE}"></script>'
+        # Once the tracker has run, the page says so, and what it says arrives after whatever the tracker said: its
+        # requests of before have been answered by then, and a page says nothing more until something happens to it.
+        told = "fetch('/tracker-ran?' + document.prerendering).then(() => fetch('/and-nothing-came-of-it'))"
+        source = f"{self.collector.url}/t/v1.js"
+        tracker = f'<script async src="{source}" data-site="{SITE}" onload="{told}"></script>'
         text = f"<!doctype html><title>Shop</title>{tracker}{NEXT if request.path == '/next' else HOME}"
         return web.Response(text=text, content_type="text/html")
 
@@ -67,8 +71,10 @@ async def test_a_prerendered_page_is_told_when_it_is_shown_and_not_before(tmp_pa
         try:
             await eventually(lambda: "/was-prerendered?true" in shop.heard, within_s=60)
             await eventually(lambda: collector.paths() == ["/"], within_s=30)
-            await eventually(collector.settled, within_s=30)
-            await asyncio.sleep(1)  # whoever would speak too early has had the time
+            await eventually(lambda: collector.hellos, within_s=30)
+            await eventually(lambda: "/tracker-ran?true" in shop.heard, within_s=30)
+            # Of the home page and of the prerendered one.
+            await eventually(lambda: shop.heard.count("/and-nothing-came-of-it") == 2, within_s=30)
             assert collector.paths() == ["/"]
             assert len(collector.hellos) == 1, "a page that is not shown has no live channel"
             shop.go.set()

@@ -34,7 +34,7 @@ async def stored(page: Page) -> int:
 async def test_without_storage_the_page_is_still_tracked(shop: Bench, script: str):
     shop.before = script
     page = await shop.open("/a")
-    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.live(page)
     await page.close(run_before_unload=True)
     await eventually(lambda: shop.collector.kinds() == ["page", "leave"])
     assert shop.collector.events[0]["visitor"]
@@ -43,8 +43,8 @@ async def test_without_storage_the_page_is_still_tracked(shop: Bench, script: st
 @pytest.mark.parametrize("junk", ["nonsense", "null", "7", '"text"', "[]"])
 async def test_junk_in_storage_is_as_nothing(shop: Bench, junk: str):
     shop.before = f"localStorage['{STORAGE_KEY}'] = sessionStorage['{STORAGE_KEY}'] = {junk!r}"
-    await shop.open()
-    await eventually(lambda: len(shop.collector.hellos) == 1)
+    page = await shop.open()
+    await shop.live(page)
     assert shop.collector.events[0]["visitor"]
 
 
@@ -54,7 +54,7 @@ async def test_privacy_signal_means_no_identifier(shop: Bench, wish: str):
     shop.before = f"Object.defineProperty(navigator, '{wish}', {{ value: {value} }})"
     shop.collector.answer = {"token": "secret", "visitor": "00000000-0000-4000-8000-000000000000"}
     page = await shop.open("/a")
-    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.live(page)
     assert await stored(page) == 0
     await shop.open("/b", page)
     await eventually(lambda: shop.collector.paths() == ["/a", "/b"])
@@ -133,7 +133,7 @@ async def test_consent_taken_back_erases_and_leaves(shop: Bench):
     shop.tag = 'data-consent="required"'
     shop.before = "window.foyer = { q: [['consent', true]] }"
     page = await shop.open()
-    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.live(page)
     first = shop.collector.events[0]["visitor"]
     await page.evaluate("foyer.consent(false)")
     await eventually(lambda: shop.collector.kinds() == ["page", "leave"])
@@ -155,7 +155,7 @@ async def test_refusal_before_the_script_came_is_heard_first(shop: Bench):
 
 async def test_opting_out_is_remembered(shop: Bench):
     page = await shop.open("/a")
-    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.live(page)
     await page.evaluate("foyer.optOut()")
     await eventually(lambda: shop.collector.kinds() == ["page", "leave"])
     assert "visitor" not in await page.evaluate(f"JSON.parse(localStorage['{STORAGE_KEY}'])")
@@ -164,6 +164,65 @@ async def test_opting_out_is_remembered(shop: Bench):
     await page.evaluate("foyer.consent(true)")
     await shop.collector_is_quiet()
     assert shop.collector.paths() == ["/a"]
+
+
+async def test_opting_out_holds_in_every_open_tab_at_once(shop: Bench):
+    page = await shop.open("/a")
+    await shop.live(page)
+    other = await shop.open("/b")
+    await shop.live(other)
+    await page.evaluate("foyer.optOut()")
+    await eventually(lambda: sorted(shop.collector.kinds()) == ["leave", "leave", "page", "page"])
+    await eventually(lambda: all(socket.closed for socket in shop.collector.sockets))
+    await other.evaluate("foyer.consent(true); foyer.consent(false); foyer.consent(true); foyer.page()")
+    await other.evaluate("history.pushState({}, '', '/c')")
+    await shop.open("/d", other)
+    await shop.collector_is_quiet()
+    assert sorted(shop.collector.paths()) == ["/a", "/b"]
+    record = await other.evaluate(f"JSON.parse(localStorage['{STORAGE_KEY}'])")
+    assert list(record) == ["off"]
+    assert await stored(other) == 1
+
+
+async def test_consent_taken_back_in_one_tab_is_taken_back_in_all(shop: Bench):
+    shop.tag = 'data-consent="required"'
+    shop.before = "window.foyer = { q: [['consent', true]] }"
+    page = await shop.open("/a")
+    await shop.live(page)
+    other = await shop.open("/b")
+    await shop.live(other)
+    await page.evaluate("foyer.consent(false)")
+    await eventually(lambda: sorted(shop.collector.kinds()) == ["leave", "leave", "page", "page"])
+    await other.evaluate("history.pushState({}, '', '/c')")
+    await shop.collector_is_quiet()
+    assert await stored(other) == 0
+
+
+@pytest.mark.parametrize("wish", ["optOut()", "consent(false)"])
+async def test_going_back_does_not_undo_the_visitors_wish(shop: Bench, wish: str):
+    """The page before comes from the back/forward cache, where it heard nothing of the wish."""
+    page = await shop.open("/a")
+    await shop.live(page)
+    await page.evaluate("window.alive = true; addEventListener('pageshow', () => { window.shown = true })")
+    await shop.open("/privacy", page)
+    await shop.live(page)
+    await page.evaluate(f"foyer.{wish}")
+    await eventually(lambda: shop.collector.kinds()[-1] == "leave" and len(shop.collector.of_type("leave")) == 2)
+    await page.evaluate("setTimeout(() => history.back())")
+    await eventually(lambda: shop.says(page, "window.alive && window.shown"))
+    await page.evaluate("history.pushState({}, '', '/next')")
+    await shop.collector_is_quiet()
+    assert shop.collector.paths() == ["/a", "/privacy"]
+
+
+async def test_page_without_storage_comes_back_from_the_cache_as_a_view(shop: Bench):
+    shop.before = BLOCKED_STORAGE
+    page = await shop.open("/a")
+    await shop.live(page)
+    await shop.open("/b", page)
+    await shop.live(page)
+    await page.evaluate("setTimeout(() => history.back())")
+    await eventually(lambda: shop.collector.paths() == ["/a", "/b", "/a"])
 
 
 async def test_calls_from_before_and_after_loading_are_done(shop: Bench):
@@ -182,7 +241,7 @@ async def test_calls_from_before_and_after_loading_are_done(shop: Bench):
 
 async def test_nonsense_from_the_page_does_no_harm(shop: Bench):
     page = await shop.open()
-    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.live(page)
     await page.evaluate("""() => {
       foyer.identify(null); foyer.identify(); foyer.attribute(); foyer.consent(); foyer.q.push(); foyer.q.push(["no"]);
       const loop = {}; loop.loop = loop; foyer.identify(loop); foyer.attribute("s", Symbol("s"));
@@ -192,7 +251,7 @@ async def test_nonsense_from_the_page_does_no_harm(shop: Bench):
 
 async def test_second_tag_is_ignored(shop: Bench):
     page = await shop.open()
-    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.live(page)
     source, site = f"{shop.collector.url}/t/v1.js", shop.collector.requests[0][1]["site"]
     await page.evaluate(
         """([src, site]) => new Promise((done) => {
@@ -207,7 +266,7 @@ async def test_second_tag_is_ignored(shop: Bench):
 
 async def test_open_loads_the_widget_once_and_messages_reach_it(shop: Bench):
     page = await shop.open()
-    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.live(page)
     assert shop.collector.widget_loads == 0
     await page.evaluate("foyer.open(); foyer.open()")
     await page.wait_for_function("window.started?.length === 2 && started.every(({ wanted }) => wanted)")
@@ -219,7 +278,7 @@ async def test_open_loads_the_widget_once_and_messages_reach_it(shop: Bench):
 
 async def test_invitation_loads_the_widget_and_waits_for_it(shop: Bench):
     page = await shop.open()
-    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.live(page)
     await shop.collector.sockets[0].send_json({"type": "invite", "invitation": "i1"})
     await page.wait_for_function("window.started?.length === 1 && !started[0].wanted")
     assert await page.evaluate("foyer.link.at(-1).invitation") == "i1"
@@ -233,7 +292,7 @@ async def test_launcher_of_the_site_loads_the_widget(shop: Bench):
 
 async def test_messages_without_a_widget_are_kept_within_a_bound(shop: Bench):
     page = await shop.open()
-    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.live(page)
     for position in range(120):
         await shop.collector.sockets[0].send_json({"type": "status", "status": "requested", "position": position})
     await page.wait_for_function("foyer.link.length > 50")
@@ -242,7 +301,7 @@ async def test_messages_without_a_widget_are_kept_within_a_bound(shop: Bench):
 
 async def test_unread_mark_of_the_chat_is_not_the_pages_title(shop: Bench):
     page = await shop.open()
-    await eventually(lambda: len(shop.collector.hellos) == 1)
+    await shop.live(page)
     await page.evaluate("document.title = '\u25cf ' + document.title")
     await page.evaluate("history.pushState({}, '', '/next')")
     await eventually(lambda: shop.collector.paths() == ["/", "/next"])

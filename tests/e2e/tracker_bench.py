@@ -9,11 +9,12 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Error, Page
 
 from tests.eventually import eventually
 
@@ -23,7 +24,50 @@ STORAGE_KEY = f"foyer.{SITE}"
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "X-Request-Id, Retry-After"}
 
+STANDING = datetime(2026, 11, 23, tzinfo=UTC)
+
+# Headless pages are always visible: the page is told what a browser would tell it.
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+# What a page asked over HTTP and WebSocket, how much of it was answered (or will not be), and how many channels ended.
+# The page hears of each answer before the tracker does, but in the same turn of the event loop: whoever looks at these
+# numbers sees what the tracker made of it.
+COUNT_ANSWERS = """
+window.asked = window.answered = window.endings = 0;
+const native = window.fetch;
+window.fetch = (...request) => {
+  asked++;
+  const reply = native(...request);
+  const count = () => { answered++ };
+  reply.then(count, count);
+  return reply;
+};
+window.WebSocket = class extends window.WebSocket {
+  constructor(...of) {
+    super(...of);
+    this.pending = 0;
+    const heard = (count) => { this.pending -= count; answered += count };
+    this.addEventListener("message", ({ data }) => { if (JSON.parse(data).id) heard(1) });
+    this.addEventListener("close", () => { heard(this.pending); endings++ });
+  }
+  send(frame) {
+    asked++;
+    this.pending++;
+    super.send(frame);
+  }
+};"""
+
 Event = dict[str, Any]
+
+
+async def stand_still(page: Page) -> None:
+    """From the next document on the page's clock moves only by `page.clock.run_for`, and the page counts answers."""
+    await page.clock.install(time=STANDING - timedelta(days=1))  # runs until it is stopped
+    await page.clock.pause_at(STANDING)
+    await page.add_init_script(COUNT_ANSWERS)
 
 
 @dataclass
@@ -45,6 +89,7 @@ class RecordingCollector:
     attempts: int = 0  # of opening a WebSocket
     widget_loads: int = 0
     welcome: dict[str, Any] = field(default_factory=dict)  # more that the answer to a hello says
+    preflights: list[str] = field(default_factory=list)  # requests that a browser sent before another one
     origins: set[str | None] = field(default_factory=set)
     referers: set[str | None] = field(default_factory=set)
 
@@ -100,6 +145,11 @@ class RecordingCollector:
         self.take("gif", json.loads(base64.urlsafe_b64decode(data + "=" * (-len(data) % 4))))
         return web.Response(body=GIF, content_type="image/gif")
 
+    async def preflight(self, request: web.Request) -> web.Response:
+        """`OPTIONS`, which no request of ours is to cause."""
+        self.preflights.append(f"{request.headers.get('Access-Control-Request-Method')} {request.path}")
+        return web.Response(status=204, headers={**CORS, "Access-Control-Allow-Headers": "*"})
+
     async def channel(self, request: web.Request) -> web.StreamResponse:
         """`GET /v1/live`"""
         self.attempts += 1
@@ -144,10 +194,6 @@ class RecordingCollector:
         text = "export function start(link, wanted) { window.started = [...(window.started ?? []), { link, wanted }] }"
         return web.Response(text=text, content_type="text/javascript", headers=CORS)
 
-    async def settled(self) -> bool:
-        """Whether the live channel is up and its hello was answered."""
-        return bool(self.hellos)
-
 
 @dataclass
 class Bench:
@@ -178,19 +224,42 @@ class Bench:
         """Whether the collector heard of these views, in this order."""
         return self.collector.paths() == paths
 
+    async def open_timed(self, path: str = "/") -> Page:
+        """Open a page whose clock stands still: only `page.clock.run_for` moves it, however long the test takes."""
+        page = await self.context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        await stand_still(page)
+        return await self.open(path, page)
+
     @staticmethod
     async def answered(page: Page) -> None:
-        """Let the page hear the collector's answer, before its (fake) clock runs into the answer's deadline."""
-        for _ in range(3):
-            await page.evaluate("fetch(location.href).then((reply) => reply.text())")
+        """Until a timed page has heard the answer to all that it said, so that its clock may move on."""
+        await eventually(lambda: page.evaluate("asked > 0 && asked === answered"))
+
+    @staticmethod
+    async def live(page: Page) -> None:
+        """Until the page has its live channel: what it says from now on goes there."""
+        await eventually(lambda: page.evaluate("Boolean(window.foyer?.link?.send())"))
+
+    @staticmethod
+    async def not_live(page: Page) -> None:
+        """Until the page has noticed that its live channel is gone."""
+        await eventually(lambda: page.evaluate("!window.foyer.link.send()"))
+
+    @staticmethod
+    async def says(page: Page, expression: str) -> bool:
+        """Whether it is true on the page; False while the tab is on its way to another one."""
+        try:
+            return bool(await page.evaluate(expression))
+        except Error:
+            return False
 
     async def collector_is_quiet(self) -> None:
         """Let everything that is on its way arrive: another visitor's whole first contact passes meanwhile."""
         requests, hellos = len(self.collector.requests), len(self.collector.hellos)
         assert self.context.browser is not None
         async with bench(self.context.browser) as other:
-            await other.open()
-            await eventually(other.collector.settled)
+            await other.live(await other.open())
         assert (len(self.collector.requests), len(self.collector.hellos)) == (requests, hellos)
 
     async def document(self, request: web.Request) -> web.Response:
@@ -231,8 +300,10 @@ async def bench(chromium: Browser) -> AsyncIterator[Bench]:
         web.get("/v1/live", collector.channel),
         web.get("/t/v1.js", collector.tracker),
         web.get("/t/widget.js", collector.widget),
+        web.options("/{path:.*}", collector.preflight),
     ]
     async with served(routes) as collector.port, served([web.get("/{path:.*}", made.document)]) as made.port:
         yield made
         await context.close()
     assert made.errors == [], "the tracker threw into the page"
+    assert collector.preflights == [], "the tracker caused preflights"

@@ -53,7 +53,7 @@ export const settle = guard((of: number, status: number, retryMs?: number, answe
     refused();
     return;
   }
-  if (/^(0|408|429|5..)$/.test(status as unknown as string)) {
+  if (/^0|408|429|^5/.test(status as unknown as string)) {
     // It counts as in flight until the next try: an answer that was only late is still welcome.
     clearTimeout(timer);
     overLive = false;
@@ -116,8 +116,8 @@ function violated({ blockedURI, disposition }: SecurityPolicyViolationEvent): vo
 
 export function deliver(to: string): void {
   base = to;
-  on(document, "securitypolicyviolation", violated);
-  on(window, "online", () => {
+  on("securitypolicyviolation", violated);
+  on("online", () => {
     reopen();
     hasten();
   });

@@ -10,9 +10,12 @@ export const guard =
     }
   };
 
-/** Captures, because pages stop propagation. On `window` and `document` browsers take scrolling listeners as passive. */
-export function on(target: EventTarget, types: string, action: (event: never) => void): void {
-  for (const type of types.split(" ")) target.addEventListener(type, guard(action) as EventListener, true);
+/**
+ * Captures, because pages stop propagation, and so hears on the window what happens to the document as well. There
+ * browsers take scrolling listeners as passive.
+ */
+export function on(types: string, action: (event: never) => void, target: EventTarget = window): void {
+  types.split(" ").forEach((type) => { target.addEventListener(type, guard(action) as EventListener, true); });
 }
 
 export const later = (action: () => void, delayMs: number): number => setTimeout(guard(action), delayMs);

@@ -21,8 +21,8 @@ export function request(base: string, batch: Batch, imageOnly: boolean, round: n
   } else {
     fetch(base + "/v1/e", { method: "POST", body, keepalive: true })
       .then(async (reply) => {
-        const { status } = reply;
-        settle(round, status, (reply.headers.get("Retry-After") as unknown as number) * 1000, status === 200 && ((await reply.json()) as Answer));
+        const waitMs = (): number => (reply.headers.get("Retry-After") as unknown as number) * 1000;
+        settle(round, reply.status, waitMs(), reply.status === 200 && ((await reply.json()) as Answer));
       })
       .catch(() => { settle(round, 0); });
   }

@@ -30,11 +30,11 @@ const browser = navigator as Navigator & { globalPrivacyControl?: boolean };
 /** No visitor is named on this page: that is not wished, or not (yet) allowed. */
 export let nameless: unknown = browser.globalPrivacyControl || (browser.doNotTrack as unknown) == 1;
 
-/** Names the site; true if the visitor does not want to be tracked on it. */
-export function enter(site: string): unknown {
-  sender.site = site;
-  return storage(BROWSER)["off"];
-}
+/** Whether the browser keeps the name: not where storage is blocked or full, nor where no visitor is named. */
+let keeps: unknown;
+
+/** Whether the name was taken out of the storage, by this page or by another: a wish that holds on all of them. */
+export const withdrawn = (): unknown => keeps && !storage(BROWSER)["visitor"];
 
 /** Takes the name and the token that the collector gave; a name without a token takes back the token. */
 export function adopt({ visitor, token }: Answer): void {
@@ -51,12 +51,13 @@ export function adopt({ visitor, token }: Answer): void {
  */
 export function claim(nobody?: unknown): void {
   let record = storage(TAB) as Partial<TabRecord>;
-  storage(TAB, null);
+  storage(TAB, 0);
   if (!(now() - (record.at as number) < TAB_RECORD_MS)) record = {};
   const { tab = uuid(), n = 0, q = [] } = record;
   nameless ||= nobody || (record.token && !record.visitor);
   sender.tab = tab;
   adopt({ visitor: uuid(), ...(nameless ? record : storage(BROWSER)) });
+  keeps = storage(BROWSER)["visitor"];
   fill(n, q);
 }
 
@@ -68,6 +69,6 @@ export function release(): void {
 /** Erases what is stored; with `off`, keeps only the wish not to be tracked. */
 export function forget(off: unknown): void {
   if (!nameless) sender.visitor = sender.token = undefined;
-  storage(TAB, null);
-  storage(BROWSER, off ? { off } : null);
+  storage(TAB, 0);
+  storage(BROWSER, off && { off });
 }

@@ -4,9 +4,10 @@
  */
 import { deliver } from "./delivery";
 import { guard, on } from "./guard";
-import { enter, forget, nameless, sender } from "./identity";
+import { forget, nameless, sender, withdrawn } from "./identity";
 import { send } from "./live";
 import { emit, end, gone, next, start, watch } from "./page";
+import { BROWSER, storage } from "./storage";
 import type { Answer, Attributes } from "./wire";
 import { MAX_EVENTS, clip } from "./wire";
 
@@ -17,6 +18,7 @@ const { site, host, consent } = tag.dataset;
 const scope = window as unknown as { foyer?: { q?: Call[]; link?: object } };
 const said = scope.foyer?.q;
 export let consented = consent !== "required";
+/** The visitor does not want to be tracked on this site. The browser remembers it; where it cannot, the page does. */
 let off: unknown;
 /** The visitor has called the chat. */
 let asked = false;
@@ -57,7 +59,7 @@ function widget(wanted?: boolean): void {
 }
 
 function run(): void {
-  const nobody: unknown = off || !consented;
+  const nobody: unknown = (off ||= storage(BROWSER)["off"]) || !consented;
   if (!gone || (nobody && !asked) || (document as { prerendering?: boolean }).prerendering) return;
   start(nobody);
   if (known) set({});
@@ -72,10 +74,10 @@ function set(values: Record<string, unknown>): void {
   known = undefined;
 }
 
+/** Who opted out stays so, on this page and on any other one that did it meanwhile. */
 function halt(forGood: boolean): void {
   if (forGood || !(asked && nameless)) end();
-  if (off) return;
-  off = forGood;
+  off ||= storage(BROWSER)["off"] || forGood;
   forget(off);
 }
 
@@ -101,7 +103,7 @@ const foyer: Record<string, unknown> = {
   }),
 };
 
-if (site && !scope.foyer?.link) {
+if (site && !frameElement && !scope.foyer?.link) {
   const say = guard(([name, ...args]: Call) => {
     (foyer[name] as (...args: unknown[]) => void)(...args);
   });
@@ -109,8 +111,11 @@ if (site && !scope.foyer?.link) {
   scope.foyer = foyer;
   deliver(link.base);
   watch();
-  off = enter(site);
+  sender.site = site;
   said?.forEach(say);
-  on(document, "prerenderingchange", run);
+  on("prerenderingchange", run);
+  on("storage", () => {
+    if (withdrawn()) halt(false);
+  });
   run();
 }

@@ -6,7 +6,7 @@ import { STAND_IN_MS, TITLE_MS, beatInterval } from "./cadence";
 import { flush, reset } from "./delivery";
 import { IDLE_MS, idle, restart, show, total } from "./engagement";
 import { guard, later, on } from "./guard";
-import { claim, release } from "./identity";
+import { claim, release, withdrawn } from "./identity";
 import { now, uuid } from "./ids";
 import { close, ready } from "./live";
 import { add, waiting } from "./queue";
@@ -57,6 +57,7 @@ function record(type: EventType, more?: Partial<TrackerEvent>): void {
   add({ type, page, at, url, title, engaged_ms: total(at), idle_ms: idle(at), ...more });
   lastEventAt = at;
   used = false;
+  schedule();
 }
 
 /** Tells of the view that waits for its title, if there is one, and of what else happened. */
@@ -69,7 +70,6 @@ function put(type?: EventType, more?: Partial<TrackerEvent>): void {
   }
   if (type) record(type, more);
   flush();
-  schedule();
 }
 
 export function emit(type: EventType, more?: Partial<TrackerEvent>): void {
@@ -86,9 +86,7 @@ function turn(from: string | undefined): void {
   route = routeOf(location.href);
   title = currentTitle();
   announcing = true;
-  later(() => {
-    if (announcing) put();
-  }, TITLE_MS);
+  later(put, TITLE_MS);
 }
 
 /** Another page view of this tab; the address may be the same. */
@@ -112,7 +110,7 @@ function titled(): void {
 function touched(): void {
   const at = now();
   const rested = idle(at);
-  show(true, at);
+  show(visible(), at);
   if (rested >= IDLE_MS) emit("beat");
   else if (!used) {
     used = true;
@@ -166,20 +164,20 @@ export function start(nobody: unknown): void {
 }
 
 export function watch(): void {
-  on(document, "visibilitychange", () => {
+  on("visibilitychange", () => {
     show(visible(), now());
     emit(visible() ? "show" : "hide");
   });
-  on(window, "pagehide", () => {
+  on("pagehide", () => {
     if ((away = !gone)) {
       leave();
       release();
     }
   });
-  on(window, "pageshow", (event: PageTransitionEvent) => {
-    if (event.persisted && away) begin();
+  on("pageshow", (event: PageTransitionEvent) => {
+    if (event.persisted && away && !withdrawn()) begin();
   });
-  on(window, "keydown pointerdown pointermove wheel", touched);
+  on("keydown pointerdown pointermove wheel", touched);
   watchRoutes(routed);
   new MutationObserver(guard(titled)).observe(document.head, { subtree: true, childList: true, characterData: true });
 }

@@ -6,7 +6,7 @@ type Write = (...args: [data: unknown, unused: string, url?: string | URL | null
 export function watchRoutes(changed: () => void): void {
   const { navigation } = window as unknown as { navigation?: EventTarget };
   if (navigation) {
-    on(navigation, "currententrychange", changed);
+    on("currententrychange", changed, navigation);
     return;
   }
   const methods = history as unknown as Record<string, Write>;
@@ -17,5 +17,5 @@ export function watchRoutes(changed: () => void): void {
       guard(changed)();
     };
   }
-  on(window, "popstate hashchange", changed);
+  on("popstate hashchange", changed);
 }

@@ -6,14 +6,14 @@ import { sender } from "./identity";
 export const BROWSER = true;
 export const TAB = false;
 
-/** Stores `record`, or removes what is there if it is null. Without one, returns what is there. */
-export function storage(browser: boolean, record?: object | null): Record<string, unknown> {
+/** Stores `record`, or removes what is there if it is 0 or false. Without one, returns what is there. */
+export function storage(browser: boolean, record?: unknown): Record<string, unknown> {
   try {
     const store = browser ? localStorage : sessionStorage;
     const key = "foyer." + sender.site;
     if (record) store.setItem(key, JSON.stringify(record));
-    else if (record === null) store.removeItem(key);
-    else return (JSON.parse(store.getItem(key) as string) || {}) as Record<string, unknown>;
+    else if (record === undefined) return (JSON.parse(store.getItem(key) as string) || {}) as Record<string, unknown>;
+    else store.removeItem(key);
   } catch {
     // Identity then lives in memory, as long as the page.
   }

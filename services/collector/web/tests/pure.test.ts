@@ -35,8 +35,9 @@ describe("cadence", () => {
 });
 
 describe("wire", () => {
-  it("clips to code points and drops what the collector refuses", () => {
-    expect(clip("😀".repeat(300))).toBe("😀".repeat(256));
+  it("clips and drops what the collector refuses, half a pair at the end among it", () => {
+    expect(clip("x".repeat(300))).toBe("x".repeat(256));
+    expect(clip("x" + "😀".repeat(300))).toBe("x" + "😀".repeat(127));
     expect(clip("a\0b\ud83dc\udc00")).toBe("abc");
   });
   it("names addresses without fragment, and only http ones", () => {
@@ -143,7 +144,7 @@ describe("identity", () => {
     vi.doMock("../src/main", () => ({ consented }));
     const identity = await import("../src/identity");
     const queue = await import("../src/queue");
-    identity.enter("s_1");
+    identity.sender.site = "s_1";
     return { ...identity, n: () => queue.lastN };
   };
   beforeEach(() => {
@@ -235,11 +236,21 @@ describe("identity", () => {
     named.claim();
     expect(named.sender.visitor).toBeDefined();
   });
+  it("knows that another page took the name out, and that none was ever kept", async () => {
+    const first = await page();
+    first.claim();
+    expect(first.withdrawn()).toBeFalsy();
+    (await page()).forget(true);
+    expect(first.withdrawn()).toBe(true);
+    vi.stubGlobal("localStorage", { getItem: () => { throw new Error("blocked"); } });
+    const blocked = await page();
+    blocked.claim();
+    expect(blocked.withdrawn()).toBeFalsy();
+  });
   it("remembers nothing but the wish after opting out", async () => {
     const first = await page();
     first.claim();
     first.forget(true);
     expect(localStorage.getItem("foyer.s_1")).toBe('{"off":true}');
-    expect((await page()).enter("s_1")).toBe(true);
   });
 });
