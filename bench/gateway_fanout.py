@@ -211,7 +211,9 @@ class Reader(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        if self._up or self._transport is None:
+        if self._up:
+            if b"\x81\x012" in data:  # a ping
+                self._send(b"3", 0x81)
             return
         self._up = True
         if "msgpack" in self._path:

@@ -8,10 +8,14 @@ import json
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from unittest import mock
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
+from aiohttp import WSMsgType
 
+from services.operator_gateway.sockets import engine
 from services.operator_gateway.sockets.peer import PeerSocket
 from shared.storage.clients import Clients
 from tests.eventually import eventually
@@ -70,3 +74,17 @@ def parts(rig: Rig) -> list[object]:
     [peer] = [peer for engine in rig.gateway.engines for peer in engine.sockets.values()]
     assert isinstance(peer, PeerSocket)
     return [peer, peer._ws]
+
+
+async def test_a_client_that_answers_no_ping_is_cut_off_and_leaves_nothing(
+    clients: Clients, redis_url: str, tmp_path: Path
+) -> None:
+    with mock.patch.multiple(engine, PING_INTERVAL_S=0.1, PING_TIMEOUT_S=0.2, PINGS_EVERY_S=0.01):
+        async with gateway(clients, redis_url, tmp_path) as rig, aiohttp.ClientSession() as session:
+            async with session.ws_connect(f"{rig.url}/socket.io/?EIO=4&transport=websocket") as ws:
+                assert (await ws.receive_str()).startswith("0{")
+                assert await ws.receive_str() == "2"
+                assert (await ws.receive()).type in (WSMsgType.CLOSED, WSMsgType.ERROR)
+            mounts = rig.gateway.engines
+            await eventually(lambda: not any(mount.sockets for mount in mounts))
+            assert not any(len(mount._pings) for mount in mounts)

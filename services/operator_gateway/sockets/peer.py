@@ -52,12 +52,10 @@ class PeerSocket(AsyncSocket):
         super().__init__(server, sid)
         self.address = address
         self.ending: Ending | None = None
-        self._loop = asyncio.get_running_loop()
         self._ws: web.WebSocketResponse | None = None
         self._transport: asyncio.Transport | None = None  # set when frames may be written to it
         self._open_transport: asyncio.Transport | None = None  # the same until the connection closes
         self._queued_bytes = 0
-        self._ping_timer: asyncio.TimerHandle | None = None
         self._handling = asyncio.Lock()
 
     # --- out ---
@@ -158,7 +156,7 @@ class PeerSocket(AsyncSocket):
                 case packet.MESSAGE:
                     await self.server.message(self, pkt.data)
                 case packet.PONG:
-                    self.schedule_ping()
+                    self.server.heard(self)
                 case packet.CLOSE:
                     await self.close(wait=False, abort=True, reason=self.server.reason.CLIENT_DISCONNECT)
                 case packet.UPGRADE:
@@ -258,29 +256,22 @@ class PeerSocket(AsyncSocket):
         while self._transport is not None and self.behind and not self.closed:  # noqa: ASYNC110  # it has no event
             await asyncio.sleep(0.05)
 
-    # --- pings, by the loop's monotonic clock ---
+    # --- pings: the server's timer looks after all connections ---
 
-    def schedule_ping(self) -> None:
-        """Ping after the interval; without a pong in time the connection is gone."""
-        self._cancel_ping()
-        self._ping_timer = self._loop.call_later(self.server.ping_interval, self._ping)
-
-    def _ping(self) -> None:
+    def ping(self) -> None:
+        """Ask whether anybody is there."""
         if self.closed or self.closing:
             return
-        self._ping_timer = self._loop.call_later(self.server.ping_timeout, self.abort, PING_TIMEOUT)
         if self._transport is None:
             self._enqueue(packet.Packet(packet.PING), 1)
         else:
             self._put(websocket_frame(b"2", TEXT))
 
-    def _cancel_ping(self) -> None:
-        if self._ping_timer is not None:
-            self._ping_timer.cancel()
-            self._ping_timer = None
+    def schedule_ping(self) -> None:
+        """The library's pings are not used."""
 
     async def check_ping_timeout(self) -> bool:
-        """The library asks before it sends; our timer has the answer."""
+        """The library asks before it sends; the server's timer has the answer."""
         return not self.closed
 
     # --- the end ---
@@ -312,7 +303,6 @@ class PeerSocket(AsyncSocket):
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """As in the library, but timers stop and a poll that waits is let go."""
-        self._cancel_ping()
         self._open_transport = None
         already = self.closed or self.closing
         await super().close(wait=False, abort=abort, reason=reason)
