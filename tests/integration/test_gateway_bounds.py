@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -13,15 +15,21 @@ from unittest import mock
 import aiohttp
 import pytest
 
-from services.operator_gateway.live.requests import MAX_VIEWS
+from services.operator_gateway.live.requests import MAX_VIEWS, OpenView
+from services.operator_gateway.live.viewers import Member
+from services.operator_gateway.sockets.connections import Connection
+from services.operator_gateway.sockets.peer import MAX_QUEUED_PACKETS, PING_TIMEOUT, SOFT_LIMIT_BYTES
 from services.operator_gateway.sockets.turnstile import BURST, COME_BACK_S
-from services.operator_gateway.views.engine import SPARE
+from services.operator_gateway.views.engine import SPARE, Group
+from services.operator_gateway.views.index import SortedIndex, StatusCounts
 from shared.contracts.operators import SortBy
+from shared.contracts.streams import ChatOutcomes, OperatorChanged, encode
 from shared.storage.clients import Clients
 from tests.eventually import eventually
 from tests.live_rig import Console, Rig, Shop, gateway, visitor_id
 
 SORTS = get_args(SortBy)
+MOUNTS = ("socket.io", "socket.io-msgpack")
 
 
 @pytest.fixture
@@ -140,3 +148,96 @@ async def test_a_rush_waits_for_its_turn_and_beyond_that_is_told_when_to_come_ba
                 assert answer.status == 503
                 assert int(answer.headers["Retry-After"]) >= COME_BACK_S
                 assert (await answer.json())["message"] == "come_back"
+
+
+async def test_a_thousand_views_of_connections_that_are_cut_leave_no_object_behind(rig: Rig) -> None:
+    """Forty consoles with 25 different views each, and none says goodbye."""
+    before, orders = living(Member, Group, OpenView, Connection), living(SortedIndex, StatusCounts)
+    shop = await rig.shop()
+    await shop.fill(range(1, 20))
+    consoles: list[Console] = []
+    for operator in [await rig.operator(shop) for _ in range(2)]:
+        consoles += [await rig.connect(operator, MOUNTS[number % 2]) for number in range(20)]
+    for at, console in enumerate(consoles):
+        for number in range(25):
+            sort = {"by": SORTS[number % len(SORTS)], "dir": ("asc", "desc")[at % 2]}
+            wish = {
+                "view": f"v{number}",
+                "site": shop.site,
+                "sort": sort,
+                "offset": at,
+                "filter": {"text": str(number)},
+            }
+            assert (await console.ask("view:open", wish))["ok"]
+    live = rig.gateway.live.get(shop.site)
+    assert live is not None
+    assert (live.views.groups, len(live.audience)) == (1000, 1000)
+    for console in consoles:
+        console.client.eio.ws._response.connection.transport.abort()
+    await eventually(lambda: len(live.audience) == 0)
+    await eventually(lambda: len(rig.gateway.connections) == 0)
+    assert (live.views.groups, live.audience.lagging) == (0, 0)
+    assert live.views.kept <= SPARE
+    await eventually(lambda: living(Member, Group, OpenView, Connection) <= before)
+    assert living(SortedIndex, StatusCounts) <= orders + SPARE
+
+
+def living(*kinds: type) -> int:
+    """How many objects of these kinds there are in this process."""
+    gc.collect()
+    return sum(type(one) in kinds for one in gc.get_objects())
+
+
+async def test_who_never_polls_again_holds_a_bounded_queue_and_is_cut_off(rig: Rig) -> None:
+    shop = await rig.shop()
+    operator = await rig.operator(shop)
+    quick = await rig.connect(operator)
+    url = f"{rig.url}/socket.io/"
+    query = {"EIO": "4", "transport": "polling"}
+    async with aiohttp.ClientSession() as session:
+        opened = await (await session.get(url, params=query)).text()
+        query["sid"] = json.loads(opened[1:])["sid"]
+        token = json.dumps({"token": await rig.token(operator)})
+        assert (await session.post(url, params=query, data=f"40{token}")).status == 200
+        await eventually(lambda: len(rig.gateway.connections) == 2)
+        [silent] = [one for one in rig.gateway.connections if one.sid != quick.client.get_sid()]
+        wish = json.dumps(["view:open", {"view": "list", "site": shop.site, "limit": 200}])
+        assert (await session.post(url, params=query, data=f"420{wish}")).status == 200
+        told = 0
+        while silent.open:
+            assert told < 3 * MAX_QUEUED_PACKETS
+            await shop.visit(told + 1, title="x" * 200)
+            await shop.say(encode(ChatOutcomes((OperatorChanged(shop.site, f"o_{told}", "Ada", "away", 2, 5),))))
+            told += 1
+            await eventually(lambda: len(quick.named("operator:changed")) == told)  # noqa: B023
+            assert silent.pending_bytes < SOFT_LIMIT_BYTES, "differences are not queued for who does not take them"
+        assert (await session.get(url, params=query)).status == 400
+    await eventually(lambda: len(rig.gateway.connections) == 1)
+
+
+async def test_a_storm_of_polls_opens_no_more_than_an_address_may_have(
+    clients: Clients, redis_url: str, tmp_path: Path
+) -> None:
+    """Nobody ever comes back to these sessions; those who are in are served on, and the places become free."""
+    async with gateway(clients, redis_url, tmp_path, max_per_address=30) as rig:
+        shop = await rig.shop()
+        console = await rig.connect(await rig.operator(shop), transports=["polling"])
+        view = await console.open(shop)
+        async with aiohttp.ClientSession() as session:
+            answers = await asyncio.gather(*(_begin_to_poll(session, rig) for _ in range(300)))
+        assert (answers.count(200), set(answers)) == (29, {200, 429})
+        assert sum(len(engine.sockets) for engine in rig.gateway.engines) == 30
+        await shop.visit(1)
+        await eventually(lambda: len(view.rows) == 1)
+        for engine in rig.gateway.engines:
+            for sock in tuple(engine.sockets.values()):
+                if sock.sid != console.client.eio.sid:
+                    sock.abort(PING_TIMEOUT)  # as the ping that nobody answers does
+        await eventually(lambda: sum(len(engine.sockets) for engine in rig.gateway.engines) == 1)
+        async with aiohttp.ClientSession() as session:
+            assert await _begin_to_poll(session, rig) == 200
+
+
+async def _begin_to_poll(session: aiohttp.ClientSession, rig: Rig) -> int:
+    async with session.get(f"{rig.url}/socket.io/", params={"EIO": "4", "transport": "polling"}) as answer:
+        return answer.status

@@ -61,7 +61,7 @@ export const en = {
     late_pages: "Page changes come every 3 s.",
     late_idle: "Rows of idle visitors come every 10 s.",
     not_late: "Chats, offers and requests are not delayed.",
-    age: "As of {{age}} ago.",
+    age: "Last confirmed by the server {{age}} ago.",
     never: "Nothing heard from the server yet.",
     banner: "The connection is lost. What you see may be out of date; reconnecting…",
     banner_away: "The server cannot be reached. What you see may be out of date; trying again…",
