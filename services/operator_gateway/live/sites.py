@@ -64,6 +64,7 @@ class LiveSite:
         self._load_of_all = load
         self._changed_at_s: float | None = None  # when the oldest change came that nobody was told yet
         self._wake = asyncio.Event()
+        self._asked = asyncio.Event()  # for an order that is not complete
         self._awaited: dict[Group, asyncio.Event] = {}  # groups that somebody waits for until they can be shown
         self.loaded = False
         # While the site is read, changes wait here; None: they are applied as they come.
@@ -128,6 +129,7 @@ class LiveSite:
         self._wake.set()
         if not self._incomplete(group):
             return True
+        self._asked.set()
         complete = self._awaited.setdefault(group, asyncio.Event())
         try:
             async with asyncio.timeout(timeout_s):
@@ -208,13 +210,25 @@ class LiveSite:
             return
         await self._pause()
         self._wake.clear()
-        if self.views.dirty:
-            await asyncio.sleep(self._delay_s())
+        if self.views.dirty and await self._asked_within(self._delay_s()):
+            return  # an order that nobody had does not wait for the next update
         if self.loaded:
             self.flush()
         if self._loop.time() >= self._check_at_s:
             self._check_at_s = self._loop.time() + CHECK_EVERY_S
             self.audience.check(self.views, self.slowed)
+
+    async def _asked_within(self, seconds: float) -> bool:
+        """Wait so long; True, at once, if there is an order to put together."""
+        self._asked.clear()
+        if self.views.complete < self.views.kept:
+            return True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _fill(self) -> bool:
         """One slice of the work on orders that are not complete; False if there is none."""
