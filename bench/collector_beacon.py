@@ -198,7 +198,7 @@ async def start_collector(redis_url: str, port: int) -> asyncio.subprocess.Proce
         COLLECTOR_HOST="127.0.0.1",
         COLLECTOR_PORT=str(port),
         COLLECTOR_ADMIN_PORT=str(free_port()),
-        COLLECTOR_LAG_LIMIT="100000000",
+        COLLECTOR_LAG_KIB="100000000",
         COLLECTOR_FRAMES_PER_S="1e9",
         LOG_LEVEL="WARNING",
         **unlimited,

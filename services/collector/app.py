@@ -29,7 +29,7 @@ from services.collector.live.attachments import Departures, Liveness
 from services.collector.live.channel import Desk
 from services.collector.live.desk import LiveDesk
 from services.collector.outcomes import Outcomes
-from services.collector.pressure import Pressure, container_limit
+from services.collector.pressure import ProcessMemory, RedisMemory, container_limit
 from services.collector.settings import CollectorSettings
 from shared.domain.partitions import Partitions
 from shared.runtime.clock import Clock, SystemClock
@@ -79,7 +79,7 @@ class Collector:
         self.directory = Directory(clients)
         self.countries = Countries(settings.geoip_db)
         self.outcomes = Outcomes(registry)
-        self.appender = GroupAppender(PartitionLog(clients, settings.lag_limit), APPEND_S)
+        self.appender = GroupAppender(PartitionLog(clients, settings.lag_kib * 1024), APPEND_S)
         self.partitions = Partitions(settings.partitions)
         self._classify = agent_classifier(settings.declared_crawlers_only)
         self.sides = VisitorSides(clients, self.partitions)
@@ -101,8 +101,10 @@ class Collector:
         self.liveness = Liveness(self.intake, self.outcomes, settings.alive_s)
         self.departures = Departures(self.intake, self.outcomes)
         self.bots = BotCounts(self.intake, self.outcomes)
-        self.pressure = Pressure(settings.memory_mb * 1024 * 1024 or container_limit())
-        self.intake.shed = self.pressure.refused
+        self.memory = ProcessMemory(settings.memory_mb * 1024 * 1024 or container_limit())
+        self.redis_memory = RedisMemory(clients.memory_share)
+        self.intake.shed = lambda: self.memory.refused() or self.redis_memory.refused()
+        self.intake.no_room = self.redis_memory.refused
         self.scripts = Scripts(settings.static)
         self._trusted = settings.trusted
         self._total = min(settings.max_connections, descriptors())
@@ -146,7 +148,7 @@ class Collector:
     def tasks(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs for as long as the process lives."""
         tasks = [self.server.sweep, self.liveness.run, self.departures.run, self.feed.run]
-        tasks += [self.bots.run, self.pressure.run]
+        tasks += [self.bots.run, self.memory.run, self.redis_memory.run]
         return [*tasks, self.countries.run] if self.settings.geoip_db else tasks
 
     async def start(self) -> None:
@@ -188,7 +190,8 @@ def build(settings: CollectorSettings, clock: Clock | None = None) -> Service:
     health.require("redis", collector.redis_problem)
     # Only a note: the other partitions are served, and a collector that is taken away would not make readers faster.
     health.note("lag", collector.intake.lag_problem)
-    health.require("memory", collector.pressure.problem)
+    health.require("memory", collector.memory.problem)
+    health.note("redis_memory", collector.redis_memory.problem)  # another collector would have no more room
     health.note("newcomers", collector.intake.newcomers_problem)
     health.note("geoip", lambda: collector.countries.problem)
     health.note("tracker", lambda: collector.scripts.problem)

@@ -119,7 +119,8 @@ class Intake:
         self._clock = clock
         self._counts = counts
         self.collector = collector
-        self.shed: Callable[[], Refusal | None] = lambda: None  # says no to beacons when the process has no room
+        self.shed: Callable[[], Refusal | None] = lambda: None  # says no to beacons when there is no room here
+        self.no_room: Callable[[], Refusal | None] = lambda: None  # says no to all events when Redis has none
         self.on_bot: Callable[[str, str], None] = lambda _site, _name: None  # hears of each crawler: site, name
         self._last_ms = {"unavailable": -FRESH_MS, "lagging": -FRESH_MS, "unremembered": -FRESH_MS}
         self._took_last = True  # Redis took the latest events
@@ -321,7 +322,8 @@ class Intake:
             settle(lagging)
 
     def _tracked(self, batch: Readable, sender: Sender, now_ms: int) -> TrackedBatch | Refusal:
-        return self._rules.limits.sender(sender.site, sender.visitor, now_ms) or track(batch, sender, now_ms)
+        refused = self.no_room() or self._rules.limits.sender(sender.site, sender.visitor, now_ms)
+        return refused or track(batch, sender, now_ms)
 
     def _stored(self, tracked: TrackedBatch, started: float, token: str | None) -> Answered:
         self._counts.stored(tracked.accepted, time.perf_counter() - started)

@@ -9,7 +9,7 @@ from services.collector.domain.rates import Rate
 from shared.domain.peers import TrustedProxies, parse_networks
 from shared.runtime.settings import SettingsError, setting
 from shared.storage.clients import RedisSettings
-from shared.storage.log import LAG_LIMIT
+from shared.storage.log import LAG_LIMIT_BYTES
 
 MIN_SECRET = 32
 STATIC = Path(__file__).parent / "static"
@@ -35,8 +35,11 @@ class CollectorSettings:
     admin_port: int = setting("COLLECTOR_ADMIN_PORT", 9100, help="health and metrics", minimum=0, maximum=65535)
     redis_url: str = setting("REDIS_URL", "redis://127.0.0.1:7380/0", help="Redis or Valkey", secret=True)
     partitions: int = setting("PARTITIONS", 16, help="fixed at installation", minimum=1, maximum=1024)
-    lag_limit: int = setting(
-        "COLLECTOR_LAG_LIMIT", LAG_LIMIT, help="entries that may wait in a partition before 503", minimum=1
+    lag_kib: int = setting(
+        "COLLECTOR_LAG_KIB",
+        LAG_LIMIT_BYTES // 1024,
+        help="KiB that may wait in a partition before 503",
+        minimum=1,
     )
     geoip_db: Path | None = setting("GEOIP_DB", None, help="GeoIP2, GeoLite2 or DB-IP Country database (.mmdb)")
     static: Path = setting("COLLECTOR_STATIC", STATIC, help="folder of the built tracker")

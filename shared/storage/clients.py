@@ -133,6 +133,14 @@ class Clients:
                 f"set PARTITIONS={int(stored)} (the number cannot be changed later)"
             )
 
+    async def memory_share(self) -> float:
+        """How much of `maxmemory` is in use, at the fullest server; 0 where there is no limit. Raises Unavailable."""
+        cluster = isinstance(self._commands, RedisCluster)
+        where = {"target_nodes": RedisCluster.PRIMARIES} if cluster else {}
+        answer = await self.run(self._commands.execute_command("INFO", "memory", **where))
+        servers = [value for value in answer.values() if isinstance(value, dict)] or [answer]
+        return max(int(one["used_memory"]) / (int(one["maxmemory"]) or float("inf")) for one in servers)
+
     async def partition_count(self) -> int | None:
         """The number of partitions of this installation, once a service has been started."""
         stored = await self.call("GET", keys.INSTALLATION)

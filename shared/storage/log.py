@@ -22,8 +22,9 @@ from shared.storage.faults import Lagging, Unavailable
 
 log = structlog.get_logger()
 
-# Entries waiting in an input stream, each with up to 32 payloads: 50 to 350 MB; then producers hear "busy".
-LAG_LIMIT = 100_000
+# Memory of what waits in an input stream: 130,000 events that came one by one, 600,000 that came together, 5 to 20 s of
+# work for a reader. Then producers hear "busy"; the append that goes beyond it is the last.
+LAG_LIMIT_BYTES = 64 * 1024 * 1024
 GROUP_SIZE = 500  # payloads in one append: about 1 ms of Redis
 QUEUE_LIMIT = 20_000  # payloads waiting in this process for a partition
 TAIL_BATCH = 500
@@ -34,9 +35,9 @@ VERIFY_EVERY_S = 2.0  # how soon a flushed or failed-over Redis is noticed by wh
 class PartitionLog:
     """Appends to the input streams of partitions."""
 
-    def __init__(self, clients: Clients, lag_limit: int = LAG_LIMIT) -> None:
+    def __init__(self, clients: Clients, lag_limit_bytes: int = LAG_LIMIT_BYTES) -> None:
         self._clients = clients
-        self._lag_limit = lag_limit
+        self._lag_limit = str(lag_limit_bytes)
 
     async def append(self, stream: keys.InputStream, partition: Partition, payloads: Sequence[bytes]) -> None:
         """All `payloads` in order, as one step, or none. Returns when Redis has them.
@@ -45,7 +46,7 @@ class PartitionLog:
         is idempotent).
         """
         flat: list[str | bytes] = [part for field in fields_of(payloads) for part in field]
-        stored = await self._clients.script("append", [keys.stream(stream, partition)], [str(self._lag_limit), *flat])
+        stored = await self._clients.script("append", [keys.stream(stream, partition)], [self._lag_limit, *flat])
         if not stored:
             raise Lagging
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 
 import pytest
 
@@ -202,12 +203,26 @@ async def test_the_partition_clock_does_not_go_back_when_the_wall_does(clients, 
 
 
 async def test_a_reader_that_lags_makes_producers_wait(clients):
-    log, partition = PartitionLog(clients, lag_limit=3), PARTITIONS.all()[0]
-    await log.append("in", partition, [b"1", b"2"])
+    """What waits counts by its size: an entry may carry one event or 32."""
+    log, partition = PartitionLog(clients, lag_limit_bytes=64 * 1024), PARTITIONS.all()[0]
+    name = keys.stream("in", partition)
+
+    async def taken(*group: bytes) -> int:
+        for number in range(2_000):
+            try:
+                await log.append("in", partition, group)
+            except Lagging:
+                return number
+        raise AssertionError("never refused")
+
+    alone = await taken(secrets.token_bytes(500))
+    assert 50 < alone < 140
+    assert await clients.call("XLEN", name) == alone
     with pytest.raises(Lagging):
-        await log.append("in", partition, [b"3", b"4"])
-    await log.append("in", partition, [b"3"])
-    assert await clients.call("XLEN", keys.stream("in", partition)) == 3
+        await log.append("in", partition, [b"1"])
+    await clients.call("XTRIM", name, "MAXLEN", 0)  # the reader has caught up
+    together = await taken(*(secrets.token_bytes(500) for _ in range(32)))
+    assert 2 <= together <= 6
 
 
 async def test_group_commit_keeps_order_and_answers_each_caller(clients):

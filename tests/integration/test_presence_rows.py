@@ -133,7 +133,9 @@ async def test_the_history_keeps_a_hundred_visits(redis_url, clients):
     async with running(build(settings, clock=world.clock)):
         for _ in range(103):
             tab, page = new_id(), new_id()
-            await world.put(world.event("page", visitor, tab, page), world.event("leave", visitor, tab, page))
+            # Without engaged time the first visit would be a fleeting one, forgotten after 10 ms of real time.
+            welcome = world.event("page", visitor, tab, page, engaged_ms=1)
+            await world.put(welcome, world.event("leave", visitor, tab, page))
             await eventually(lambda: here(world, visitor))
             world.clock.advance(30)
             await eventually(lambda: gone(world, visitor), every_s=0.002)

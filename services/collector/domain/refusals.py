@@ -40,7 +40,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "try_again": (503, "There was no answer in time; repeat it with the same id."),
     "unavailable": (503, "The events cannot be stored at the moment."),
     "lagging": (503, "The events are arriving faster than they are processed."),
-    "overloaded": (503, "The collector is short of memory at the moment."),
+    "overloaded": (503, "There is not enough memory at the moment."),
     "full": (503, "No more connections are taken at the moment."),
     "draining": (503, "This collector is about to stop."),
 }

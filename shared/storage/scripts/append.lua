@@ -1,10 +1,12 @@
 -- Appends entries to an input stream unless its reader lags too far behind.
--- The stream is trimmed to the reader's checkpoint, so its length is the lag.
+-- The stream is trimmed to the reader's checkpoint, so what it holds is the lag. Counted in bytes, because an entry
+-- carries between one event and 32 of them, packed.
 -- KEYS[1] stream
--- ARGV[1] the most entries it may hold, ARGV[2..] field and value of each entry
--- result: how many were appended: all, or 0 when they do not fit
+-- ARGV[1] bytes of memory beyond which nothing is appended, ARGV[2..] field and value of each entry
+-- result: how many were appended: all, or 0 when there is no room
 local count = (#ARGV - 1) / 2
-if redis.call('XLEN', KEYS[1]) + count > tonumber(ARGV[1]) then
+local held = redis.call('MEMORY', 'USAGE', KEYS[1])
+if held and held >= tonumber(ARGV[1]) and redis.call('XLEN', KEYS[1]) > 0 then
   return 0
 end
 for i = 2, #ARGV, 2 do
