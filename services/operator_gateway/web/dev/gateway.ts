@@ -22,6 +22,19 @@ const TYPES: Record<string, string> = {
 };
 export const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const BOTS = {
+  days: [
+    {
+      day: "2026-01-31",
+      bots: [
+        { name: "Googlebot", requests: 1204 },
+        { name: "GPTBot", requests: 310 },
+        { name: "bingbot", requests: 96 },
+        { name: "other", requests: 12 },
+      ],
+    },
+  ],
+};
 const COOKIE = "foyer_session";
 const TOKEN = "development-only";
 
@@ -175,6 +188,7 @@ export class FakeGateway {
     else if (path.endsWith("/canned")) json(response, 200, CANNED);
     else if (/\/inbox(\?|$)/.test(path)) json(response, 200, INBOX);
     else if (path.includes("/inbox/")) json(response, 200, {});
+    else if (path.endsWith("/bots")) json(response, 200, BOTS);
     else await this.file(path, response);
   }
 

@@ -23,6 +23,13 @@ const COUNTRIES = [
   "",
 ];
 const SKILLS = ["sales", "billing", "german"];
+const ARRIVALS: Pick<Row, "referrer" | "source">[] = [
+  { source: { kind: "direct" } },
+  { referrer: "https://www.google.com/", source: { kind: "search", name: "Google" } },
+  { referrer: "https://chatgpt.com/", source: { kind: "ai", name: "ChatGPT" } },
+  { referrer: "https://news.example/best-tents-2026", source: { kind: "referral", name: "news.example" } },
+  { referrer: "javascript:alert(1)", source: { kind: "campaign", name: "autumn sale" } },
+];
 const PAGES: [string, string][] = [
   ["/", "Northwind Outdoor: tents, boots and everything between"],
   ["/tents", "Tents"],
@@ -120,9 +127,7 @@ export class Simulation {
         kind: "desktop",
       },
       lang: pick(["de", "en-US", "fr", "ja"]),
-      ...(chance(0.6)
-        ? { referrer: pick(["https://www.google.com/", "https://news.example/best-tents-2026", "javascript:alert(1)"]) }
-        : {}),
+      ...pick(ARRIVALS),
     };
     this.rows.set(visitor, row);
     this.navigation.set(visitor, [

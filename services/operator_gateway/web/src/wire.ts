@@ -38,6 +38,14 @@ export interface Device {
   kind?: string | null;
 }
 
+export const SOURCE_KINDS = ["direct", "internal", "search", "social", "ai", "campaign", "referral"] as const;
+
+/** Where a visit came from; `name` is the engine, network, assistant, campaign or host. */
+export interface Source {
+  kind?: (typeof SOURCE_KINDS)[number];
+  name?: string;
+}
+
 export interface Row {
   visitor: string;
   version: number;
@@ -62,6 +70,7 @@ export interface Row {
   page: PageRef | null;
   pages: number;
   referrer?: string | null;
+  source?: Source | null;
   device?: Device | null;
   lang?: string | null;
 }
@@ -221,6 +230,7 @@ export interface Visit {
   pages: number;
   engaged_ms: number;
   page_views: NavigationPage[];
+  source?: Source | null;
   device?: Device | null;
 }
 
@@ -247,4 +257,20 @@ export interface Me {
   sites?: Site[];
   collector_url?: string;
   geoip?: { attribution: string; date?: string | null } | null;
+}
+
+/** A crawler by the name that it gives itself, and its requests. */
+export interface BotCount {
+  name: string;
+  requests: number;
+}
+
+/** Crawlers of one day (UTC), the busiest first. */
+export interface BotDay {
+  day: string;
+  bots: BotCount[];
+}
+
+export interface BotReport {
+  days: BotDay[];
 }

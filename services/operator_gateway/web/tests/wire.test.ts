@@ -18,18 +18,22 @@ import {
 import type { Canned } from "../src/desk/canned";
 import type { InboxMessage, InboxPage } from "../src/desk/inbox";
 import type { Asked, ChatSummary, VisitorAnswer } from "../src/panels/moments";
-import { STATUSES } from "../src/wire";
+import { SOURCE_KINDS, STATUSES } from "../src/wire";
 import type {
   Device,
   Filter,
   HistoryPage,
   NavigationPage,
   OperatorChanged,
+  BotCount,
+  BotDay,
+  BotReport,
   OperatorRef,
   PageRef,
   Row,
   Skill,
   Sort,
+  Source,
   ViewCheck,
   ViewDelta,
   ViewOpen,
@@ -52,6 +56,7 @@ const compared: {
   Row: Known<Row, Schemas["Row"]>;
   Page: Known<PageRef, Schemas["Page"]>;
   Device: Known<Device, Schemas["Device"]>;
+  Source: Known<Source, Schemas["Source"]>;
   OperatorRef: Known<OperatorRef, Schemas["OperatorRef"]>;
   Sort: Known<Sort, Schemas["Sort"]>;
   Filter: Known<Filter, Schemas["Filter"]>;
@@ -83,6 +88,7 @@ const compared: {
   Row: true,
   Page: true,
   Device: true,
+  Source: true,
   OperatorRef: true,
   Sort: true,
   Filter: true,
@@ -115,7 +121,10 @@ const comparedHttp: {
   InboxItem: Known<InboxMessage, HttpSchemas["InboxItem"]>;
   InboxPage: Known<InboxPage, HttpSchemas["InboxPage"]>;
   CannedReply: Known<Canned, HttpSchemas["CannedReply"]>;
-} = { InboxItem: true, InboxPage: true, CannedReply: true };
+  BotCount: Known<BotCount, HttpSchemas["BotCount"]>;
+  BotDay: Known<BotDay, HttpSchemas["BotDay"]>;
+  BotReport: Known<BotReport, HttpSchemas["BotReport"]>;
+} = { InboxItem: true, InboxPage: true, CannedReply: true, BotCount: true, BotDay: true, BotReport: true };
 
 test("every type that the compiler compares is in the documents", () => {
   expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining(Object.keys(compared)));
@@ -127,4 +136,5 @@ test("the console knows every status, kind of line and kind of offer, and no oth
   expect([...EVENT_TYPES].sort()).toEqual([...ChatEvent.properties.type.enum].sort());
   expect([...OFFER_KINDS].sort()).toEqual([...Offered.properties.kind.enum].sort());
   expect([...STATUSES].sort()).toEqual([...Row.properties.status.enum].sort());
+  expect([...SOURCE_KINDS].sort()).toEqual([...document.components.schemas.Source.properties.kind.enum].sort());
 });

@@ -4,6 +4,7 @@ import { useLive } from "../app/live";
 import { count } from "../format/names";
 import { Toolbar } from "../toolbar/Toolbar";
 import type { Site } from "../wire";
+import { Crawlers } from "./Crawlers";
 import { FilterBar } from "./FilterBar";
 import { NoSite, NoVisitors, NothingMatches, Refused } from "./ListStates";
 import { useQuery } from "./query";
@@ -27,6 +28,7 @@ export function VisitorList({ site }: { site: Site | null }) {
       <Toolbar site={site} />
       <footer className="list-foot">
         <Total />
+        {site && <Crawlers key={site.site} site={site.site} />}
         <Attribution />
       </footer>
     </section>

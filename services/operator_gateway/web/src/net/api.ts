@@ -3,7 +3,7 @@ import type { ChatEvent } from "../chat/wire";
 import type { Canned } from "../desk/canned";
 import type { InboxPage } from "../desk/inbox";
 import type { ChatPage } from "../panels/moments";
-import type { Me, SessionAnswer } from "../wire";
+import type { BotReport, Me, SessionAnswer } from "../wire";
 
 /** `away`: nobody answered or the server cannot work now. Otherwise the problem's own code. */
 export class ApiError extends Error {
@@ -77,6 +77,9 @@ export const api = {
   },
   transcript: (site: string, chat: string): Promise<{ events: ChatEvent[] }> =>
     call("GET", `/sites/${encodeURIComponent(site)}/chats/${encodeURIComponent(chat)}`),
+  /** Crawlers of the last days by name, the latest day and the busiest first. */
+  bots: (site: string, days: number): Promise<BotReport> =>
+    call("GET", `/sites/${encodeURIComponent(site)}/bots?days=${days}`),
   inboxDone: (site: string, message: string, csrf: string): Promise<unknown> =>
     call("PATCH", `/sites/${encodeURIComponent(site)}/inbox/${encodeURIComponent(message)}`, { done: true }, csrf),
 };

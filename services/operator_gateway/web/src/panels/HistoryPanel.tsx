@@ -7,6 +7,7 @@ import { duration } from "../format/times";
 import { Country } from "../ui/Flag";
 import { SafeLink } from "../ui/SafeLink";
 import type { HistoryPage, Row, Site, Visit, WireError } from "../wire";
+import { CameFrom } from "./CameFrom";
 import { ChatsOfVisitor } from "./ChatsOfVisitor";
 import { PanelState } from "./PanelState";
 import { useAnswer } from "./useAnswer";
@@ -73,7 +74,7 @@ function VisitItem({ visit, open }: { visit: Visit; open: boolean }) {
       <dl className="facts">
         <div className="fact-wide">
           <dt>{t("panel.came_from")}</dt>
-          <dd>{visit.referrer ? <SafeLink address={visit.referrer} /> : t("panel.direct")}</dd>
+          <CameFrom of={visit} />
         </div>
         {deviceText(visit.device) && (
           <div className="fact-wide">

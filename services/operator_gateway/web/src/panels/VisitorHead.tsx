@@ -1,9 +1,9 @@
 import { useTranslation } from "react-i18next";
 import { countryName, moment } from "../format/names";
 import { Country } from "../ui/Flag";
-import { SafeLink } from "../ui/SafeLink";
 import { ActivityDot, StatusPill } from "../ui/StatusPill";
 import type { Device, Row, Site } from "../wire";
+import { CameFrom } from "./CameFrom";
 
 /** Who this is: what the row knows, spelled out. */
 export function VisitorHead({ row, gone, site }: { row: Row; gone: boolean; site: Site }) {
@@ -36,7 +36,7 @@ export function VisitorHead({ row, gone, site }: { row: Row; gone: boolean; site
         <Fact name={t("panel.language")} value={row.lang} />
         <div className="fact-wide">
           <dt>{t("panel.came_from")}</dt>
-          <dd>{row.referrer ? <SafeLink address={row.referrer} /> : t("panel.direct")}</dd>
+          <CameFrom of={row} />
         </div>
       </dl>
     </header>
