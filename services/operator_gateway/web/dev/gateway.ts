@@ -187,6 +187,7 @@ export class FakeGateway {
     else if (path === "/api/v1/me") me(request, response);
     else if (path.endsWith("/canned")) json(response, 200, CANNED);
     else if (/\/inbox(\?|$)/.test(path)) json(response, 200, INBOX);
+    else if (/\/chats(\?|$)/.test(path)) json(response, 200, { items: [] });
     else if (path.includes("/inbox/")) json(response, 200, {});
     else if (path.endsWith("/bots")) json(response, 200, BOTS);
     else await this.file(path, response);

@@ -209,6 +209,13 @@ describe("the desk", () => {
     expect(gateway.desk.current()).toMatchObject({ offers: [], gone: [{ reason: "taken", by }] });
   });
 
+  test("what this operator declined, in whatever window, is no news", () => {
+    const offer = { offer: "x", kind: "request" as const, site: "s1", visitor: "v2", chat: "c2", expires_at: 5 };
+    gateway.desk.onOffer(offer);
+    gateway.desk.onOfferGone({ offer: "x", reason: "declined" });
+    expect(gateway.desk.current()).toMatchObject({ offers: [], gone: [] });
+  });
+
   test("whatever is lost and however often the line breaks, every message is there once and in order", () => {
     const step = fc.oneof(
       fc.record({ do: fc.constant("say" as const), lose: fc.constantFrom("nothing", "request", "answer") }),

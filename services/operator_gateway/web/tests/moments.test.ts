@@ -13,9 +13,14 @@ const asked = (at: number, why: string, answer: string): Asked => ({
 test("the timeline has what happened and who was asked in one order, newest first", () => {
   const shown = happenings({
     timeline: [moment(2, 30), moment(1, 10)],
-    chats: [{ chat: "c", status: "chatting", asked: [asked(20, "primary_skill", "declined")] }],
+    chats: [{ chat: "c", status: "chatting", asked: [asked(10, "primary_skill", "declined"), asked(20, "", "")] }],
   });
-  expect(shown.map(({ at }) => at)).toEqual([30, 20, 10]);
+  expect(shown.map((one) => ["asked" in one, one.at])).toEqual([
+    [false, 30],
+    [true, 20],
+    [true, 10],
+    [false, 10],
+  ]);
 });
 
 test("who took the visitor from the list is said once, by the transcript's line", () => {

@@ -143,7 +143,8 @@ export class ChatDesk {
     const known = this.snapshot.offers.find((one) => one.offer === offer);
     if (!known) return;
     const offers = this.snapshot.offers.filter((one) => one !== known);
-    const mine = by?.kind === "operator" && by.id === this.me;
+    // What this operator did, here or in another window, is no news.
+    const mine = reason === "declined" || (by?.kind === "operator" && by.id === this.me);
     const gone = mine
       ? this.snapshot.gone
       : [...this.snapshot.gone, { offer: known, reason, by: by ?? null }].slice(-MOST_GONE);

@@ -108,6 +108,12 @@ function ChatTabs({ chats, active }: { chats: readonly Chat[]; active: string | 
     if (active !== null) document.getElementById(`chat-tab-${active}`)?.scrollIntoView({ block: "nearest" });
   }, [active]);
   function keys(event: KeyboardEvent) {
+    if (event.key === "Delete" && active !== null) {
+      desk.close(active);
+      // The focus goes on with the chat that is in front now.
+      requestAnimationFrame(() => document.getElementById(`chat-tab-${desk.current().active ?? ""}`)?.focus());
+      return;
+    }
     const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
     if (step === undefined) return;
     event.preventDefault();
@@ -147,6 +153,7 @@ function ChatTab({ chat, active }: { chat: Chat; active: boolean }) {
         id={`chat-tab-${chat.chat}`}
         aria-selected={active}
         aria-controls="conversation"
+        aria-keyshortcuts={chat.mine ? undefined : "Delete"}
         tabIndex={active ? 0 : -1}
         onClick={() => desk.show(chat.chat)}
       >
@@ -164,11 +171,14 @@ function ChatTab({ chat, active }: { chat: Chat; active: boolean }) {
           {stage === "talking" ? <WaitMark since={unansweredSince(chat)} /> : null}
         </span>
       </button>
+      {/* For the mouse alone: a list of tabs has no other buttons, the keyboard's way is Delete. */}
       {!chat.mine && (
         <button
           type="button"
           className="chat-tab-close"
-          aria-label={t("chat.close", { name })}
+          title={t("chat.close", { name })}
+          aria-hidden="true"
+          tabIndex={-1}
           onClick={() => desk.close(chat.chat)}
         >
           <X size={13} />

@@ -115,6 +115,7 @@ export function ShortcutHelp({ dialog }: { dialog: RefObject<HTMLDialogElement |
         {(
           [
             ["canned", "/"],
+            ["close_chat", "Delete"],
             ["rows", "↑ ↓"],
             ["escape", "Esc"],
             ["help", "?"],

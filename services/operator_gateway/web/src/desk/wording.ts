@@ -54,11 +54,14 @@ export function useLineText(site: Site | null, me: string): (line: Line) => stri
       const to = line.operator ? (line.operator.id === me ? t("line.you_to") : line.operator.name) : (skill ?? "");
       const automatic = by.kind === "system" && AUTOMATIC.has(type);
       const text = automatic ? t(`line.${type}_again` as "line.requested_again") : t(`line.${type}`, { name, to });
-      return line.reason ? `${text}: ${cause(line.reason)}` : text;
+      return line.reason && !SAID_BY_NAME.has(line.reason) ? `${text}: ${cause(line.reason)}` : text;
     },
     [t, cause, site, me],
   );
 }
+
+/** Who ended it is named already. */
+const SAID_BY_NAME: ReadonlySet<string> = new Set(["by_visitor", "by_operator"]);
 
 /** Done by nobody in particular: said without a name. */
 const AUTOMATIC: ReadonlySet<string> = new Set(["requested", "redirected", "ended"]);

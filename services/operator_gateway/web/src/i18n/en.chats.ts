@@ -102,9 +102,9 @@ export const chats = {
     rule: "by the rule {{rule}}",
   },
   asked: {
-    request: "{{name}} was asked to take the visitor",
-    forward: "{{name}} was asked to take the chat over",
-    conference: "{{name}} was asked into the chat",
+    request: "Asked to take the visitor: {{name}}",
+    forward: "Asked to take the chat over: {{name}}",
+    conference: "Asked into the chat: {{name}}",
     waiting: "no answer yet",
   },
   asked_why: {

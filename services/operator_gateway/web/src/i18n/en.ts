@@ -290,6 +290,7 @@ export const en = {
     sound: "Sound on or off",
     help: "This help",
     canned: "Canned replies, in an empty message field",
+    close_chat: "Take a chat that is over off the desk, on its tab",
     rows: "Choose a visitor, in the list",
     escape: "Close, or let go",
   },

@@ -55,11 +55,13 @@ function SkillWhy({ moment, chat, site }: { moment: Moment; chat: ChatSummary | 
 function AskedItem({ asked }: { asked: Asked }) {
   const { t } = useTranslation();
   const cause = useCause();
+  const me = useLive((state) => state.operator?.id);
   const { operator, kind, why = "", answer = "" } = asked;
+  const name = operator.id === me ? t("line.you_to") : operator.name;
   const reason = isKnownKey("asked_why", why) ? t(`asked_why.${why}`) : "";
   const came = isKnownKey("answer", answer) ? t(`answer.${answer}`) : cause(answer);
   return (
-    <Item at={asked.at} text={t(`asked.${kind}`, { name: operator.name })}>
+    <Item at={asked.at} text={t(`asked.${kind}`, { name })}>
       <span dir="auto">{[reason, answer === "" ? t("asked.waiting") : came].filter(Boolean).join(" · ")}</span>
     </Item>
   );

@@ -51,6 +51,8 @@ export function happenings({ timeline = [], chats = [] }: Partial<VisitorAnswer>
   const asked = chats
     .flatMap((chat) => chat.asked ?? [])
     .filter(({ why, answer }) => why !== "picked" || answer !== "accepted")
-    .map((one): Happening => ({ at: one.at, asked: one }));
-  return [...moments, ...asked].sort((a, b) => b.at - a.at);
+    .map((one): Happening => ({ at: one.at, asked: one }))
+    .reverse();
+  // Of what happened at the same moment, the question to an operator came last.
+  return [...asked, ...moments].sort((a, b) => b.at - a.at);
 }
