@@ -106,6 +106,6 @@ async def test_visitor_goes_away_comes_back_ends_and_rates(shop: World):
     timeline = shop.grace.page.locator(".timeline")
     await expect(timeline).to_contain_text("Vilma rated the chat")
     await expect(timeline.get_by_role("img", name="4 stars of 5")).to_be_visible()
-    await expect(timeline).to_contain_text("Vilma ended the chat: by the visitor")
+    await expect(timeline).to_contain_text("Vilma ended the chat")
     await expect(timeline).to_contain_text("You took the chat")
     await shop.grace.panel("Chats")

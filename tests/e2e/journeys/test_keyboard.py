@@ -200,3 +200,12 @@ async def test_several_chats_panels_and_the_help(shop: World):
     await keys.press("Escape")
     await expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_hidden()
     await expect(page.get_by_role("grid", name="Visitors")).to_be_focused()
+
+    await guests[0].ends()
+    await seen(shop, guests[0], "chat_end")
+    over = page.get_by_role("tab", name="Viktor")
+    await over.click()
+    await over.focus()
+    await keys.press("Delete")
+    await expect(over).to_have_count(0)
+    await expect(shown).to_be_focused()

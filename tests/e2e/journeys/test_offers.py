@@ -69,7 +69,8 @@ async def test_offer_is_declined_and_the_next_operator_takes_it_by_keyboard(shop
     await expect(asked.page).to_have_title("Foyer")
     for console in shop.consoles:
         story = await happened(console, guest)
-        assert f"{asked.name} was asked to take the visitor" in story
+        name = "you" if console is asked else asked.name
+        assert f"Asked to take the visitor: {name}" in story
         assert "primary skill · declined" in story
         assert "Skill General: default skill of the site" in story
     await guest.ends()
