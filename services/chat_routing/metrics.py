@@ -42,6 +42,11 @@ class Metrics:
                 case StatusChanged(status=status):
                     self._statuses.labels(status).inc()
 
+    def too_late(self, number: int) -> None:
+        """Count commands that were not begun in time, and so not carried out."""
+        if number:
+            self._commands.labels("too_late").inc(number)
+
     def notified(self, outcome: str) -> None:
         """Count an attempt: delivered, put_off or given_up."""
         self._notified.labels(outcome).inc()

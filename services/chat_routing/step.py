@@ -92,7 +92,7 @@ class ChatStep:
 
     async def __call__(self, partition: Partition, inputs: Inputs) -> Changes:
         """The changes that this batch asks for."""
-        entries = [decode_cmd(payload) for _, payload in inputs.entries]
+        entries = await self._timely(partition, [decode_cmd(payload) for _, payload in inputs.entries])
         backlog = len(inputs.entries) >= BATCH
         due = Due() if backlog else Due.read(inputs.due)
         batch = await self._load(partition, inputs, entries, due)
@@ -115,6 +115,16 @@ class ChatStep:
                 self._notices.wake(partition)
 
         return replace(changes, on_committed=committed)
+
+    async def _timely(self, partition: Partition, entries: list[CmdEntry]) -> list[CmdEntry]:
+        """Without the commands whose senders have been told to try again: what they asked for is not done behind their
+        backs when we, or Redis, have been away."""
+        if not any(isinstance(entry, Command) and entry.until_ms for entry in entries):
+            return entries
+        now_ms = await self._store.clock.now_ms(partition)
+        timely = [entry for entry in entries if not (isinstance(entry, Command) and 0 < entry.until_ms < now_ms)]
+        self._metrics.too_late(len(entries) - len(timely))
+        return timely
 
     async def _load(self, partition: Partition, inputs: Inputs, entries: list[CmdEntry], due: Due) -> _Batch:
         through = {gateway: await self._store.connected_through(partition, gateway) for gateway in due.gateways}

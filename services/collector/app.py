@@ -36,7 +36,7 @@ from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.edge_server import EdgeLimits, EdgeServer, descriptors
 from shared.runtime.health import Health
 from shared.runtime.service import Listener, Service
-from shared.storage.clients import Clients
+from shared.storage.clients import Clients, RedisClock
 from shared.storage.directory import Directory
 from shared.storage.known_visitors import KnownVisitors
 from shared.storage.log import GroupAppender, PartitionLog
@@ -114,7 +114,7 @@ class Collector:
     def _edge(self) -> tuple[LiveDesk, EdgeServer]:
         settings = self.settings
         contacts = Contacts(self._trusted, settings.trusted_header)
-        chat = ChatDesk(self.intake, self.feed)
+        chat = ChatDesk(self.intake, self.feed, RedisClock(self.clients, late=True))
         desk = Desk(
             self.intake,
             self.liveness,

@@ -123,6 +123,9 @@ def _site_commands(commands: Commands) -> None:
     origins = _command(commands, "set-origins", "replace the origins that may be tracked", _site_origins)
     origins.add_argument("site")
     origins.add_argument("origin", nargs="*", metavar="URL")
+    rename = _command(commands, "rename", "another name; the key stays", _site_rename)
+    rename.add_argument("site")
+    rename.add_argument("name")
     settings = _command(commands, "settings", "show or set numbers of the behaviour", _site_settings)
     settings.add_argument("site")
     settings.add_argument("change", nargs="*", metavar="NAME=VALUE")
@@ -136,6 +139,17 @@ def _skill_commands(commands: Commands) -> None:
     add.add_argument("site")
     add.add_argument("skill", help="its id: lower-case letters, digits, - and _")
     add.add_argument("--name", help="as shown; default: the id")
+    rename = _command(commands, "rename", "another name; the id stays", _skill_rename)
+    rename.add_argument("site")
+    rename.add_argument("skill")
+    rename.add_argument("name")
+    for name, text, run in (
+        ("remove", "one that nobody has and no rule gives", _skill_remove),
+        ("default", "for visitors for whom no rule fits", _skill_default),
+    ):
+        command = _command(commands, name, text, run)
+        command.add_argument("site")
+        command.add_argument("skill")
 
 
 def _operator_commands(commands: Commands) -> None:
@@ -157,6 +171,10 @@ def _operator_commands(commands: Commands) -> None:
     skills.add_argument("primary")
     skills.add_argument("secondary", nargs="*")
     skills.add_argument("--max-chats", type=int)
+    change = _command(commands, "change", "another name or e-mail address", _operator_change)
+    change.add_argument("operator", help="e-mail or id")
+    change.add_argument("--name")
+    change.add_argument("--email")
     for name, text, run in (
         ("disable", "switch the account off; its logins end", _operator_disable),
         ("enable", "switch it on again", _operator_enable),
@@ -254,6 +272,26 @@ async def _operator_skills(admin: Admin, arguments: argparse.Namespace) -> Any:
     return await admin.set_skills(
         arguments.operator, arguments.site, arguments.primary, arguments.secondary, arguments.max_chats
     )
+
+
+async def _operator_change(admin: Admin, arguments: argparse.Namespace) -> Any:
+    return await admin.change_operator(arguments.operator, arguments.name, arguments.email)
+
+
+async def _skill_rename(admin: Admin, arguments: argparse.Namespace) -> Any:
+    return await admin.rename_skill(arguments.site, arguments.skill, arguments.name)
+
+
+async def _skill_remove(admin: Admin, arguments: argparse.Namespace) -> Any:
+    return await admin.remove_skill(arguments.site, arguments.skill)
+
+
+async def _skill_default(admin: Admin, arguments: argparse.Namespace) -> Any:
+    return await admin.set_default_skill(arguments.site, arguments.skill)
+
+
+async def _site_rename(admin: Admin, arguments: argparse.Namespace) -> Any:
+    return await admin.rename_site(arguments.site, arguments.name)
 
 
 async def _operator_disable(admin: Admin, arguments: argparse.Namespace) -> Any:

@@ -148,6 +148,11 @@ class Admin:
         settings: Answer = shown["settings"]
         return settings
 
+    async def rename_site(self, site: str, name: str) -> Answer:
+        """Another name of the site; its key stays."""
+        wanted = _field(Site, "name", name)
+        return await self._change_site(site, lambda s: replace(s, name=wanted))
+
     async def set_site_disabled(self, site: str, disabled: bool) -> Answer:
         """Switch a site off (trackers stop, operators cannot open it) or on again."""
         return await self._change_site(site, lambda s: replace(s, disabled=disabled))
@@ -161,6 +166,20 @@ class Admin:
         """One skill more."""
         new = Skill(_field(Skill, "skill", skill), _field(Skill, "name", name))
         return await self._change_site(site, lambda s: _must(accounts.add_skill(s, new)))
+
+    async def rename_skill(self, site: str, skill: str, name: str) -> Answer:
+        """Another name for a skill; its id stays."""
+        wanted = _field(Skill, "name", name)
+        return await self._change_site(site, lambda s: _must(accounts.rename_skill(s, skill, wanted)))
+
+    async def remove_skill(self, site: str, skill: str) -> Answer:
+        """A skill that nobody has and no rule gives any more."""
+        operators = tuple(self._directory.operators().values())
+        return await self._change_site(site, lambda s: _must(accounts.remove_skill(s, skill, operators)))
+
+    async def set_default_skill(self, site: str, skill: str) -> Answer:
+        """The skill of visitors for whom no rule fits."""
+        return await self._change_site(site, lambda s: _must(accounts.set_default_skill(s, skill)))
 
     # --- operators ---
 
@@ -209,6 +228,12 @@ class Admin:
             return _must(accounts.with_membership(old, _must(accounts.checked_membership(known, wanted))))
 
         return await self._change_operator(operator, change)
+
+    async def change_operator(self, operator: str, name: str | None, email: str | None) -> Answer:
+        """Another name or e-mail address of the account."""
+        given = {"name": name, "email": None if email is None else email.strip()}
+        fields = {key: _field(Operator, key, value) for key, value in given.items() if value is not None}
+        return await self._change_operator(operator, lambda o: replace(o, **fields))
 
     async def set_operator_disabled(self, operator: str, disabled: bool) -> Answer:
         """Switch the account off (its logins end at once) or on again."""

@@ -41,7 +41,7 @@ from shared.runtime.service import Listener, Service
 from shared.storage.bots import BotReports
 from shared.storage.canned import CannedReplies
 from shared.storage.chat_records import ChatRecords
-from shared.storage.clients import Clients
+from shared.storage.clients import Clients, RedisClock
 from shared.storage.directory import Directory
 from shared.storage.directory_metrics import export, not_fresh
 from shared.storage.directory_store import DirectoryStore
@@ -105,7 +105,7 @@ class Gateway:
 
     def _add_chats(self) -> None:
         self.appender = GroupAppender(PartitionLog(self.clients), answer_within_s=APPEND_S)
-        self.commands = Commands(self.appender, self.partitions, self.feed)
+        self.commands = Commands(self.appender, self.partitions, self.feed, RedisClock(self.clients, late=True))
         self.records = ChatRecords(self.clients, self.partitions)
         self.chats = ChatRequests(self.commands, self.transcripts, self.records, self.clock)
         self.desk = OperatorDesk(

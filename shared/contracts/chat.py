@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from shared.contracts.chat_words import ChatEventType, OfferKind, RefusalCode
 from shared.contracts.ids import ClientId
@@ -37,7 +38,11 @@ SYSTEM = Actor("system")
 
 
 class Command(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What every command says. `chat`, when given, must be the visitor's present chat; `version` the row's part."""
+    """What every command says. `chat`, when given, must be the visitor's present chat; `version` the row's part.
+
+    `until_ms`, by Redis's clock: begun later it is not carried out, for who asked has been told to try again; 0: it may
+    be done late.
+    """
 
     site: str
     visitor: str
@@ -46,6 +51,7 @@ class Command(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_ms: int = 0
     chat: str = ""
     version: int | None = None
+    until_ms: int = 0
 
 
 class RequestChat(Command, frozen=True, tag="rq"):
@@ -217,6 +223,16 @@ ChatCommand = (
     | BarVisitor
     | LiftBar
 )
+
+
+# What was said is to arrive, however late; everything else is wanted now or not at all.
+MAY_BE_LATE = (SendMessage, LeaveForm, RateChat, MailTranscript, MarkChat)
+BEGIN_MS = 1_000  # of the 2 s in which whoever asks is answered; the rest is for the commit and the way back
+
+
+def wanted_now(command: ChatCommand, redis_ms: int) -> ChatCommand:
+    """The command as an edge sends it that gives an answer within 2 s. `redis_ms`: Redis's time now."""
+    return command if isinstance(command, MAY_BE_LATE) else replace(command, until_ms=redis_ms + BEGIN_MS)
 
 
 class VisitorGone(Struct, frozen=True, tag="vg"):

@@ -8,6 +8,7 @@ on a shared connection (a cancelled one may hand its reply to the next caller). 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
+from shared.domain.partitions import Partition
 from shared.storage import keys, scripts
 from shared.storage.blocks import payloads_in
 from shared.storage.faults import FormatMismatch, PartitionMismatch, Unavailable, redis_faults
@@ -30,6 +32,8 @@ COMMAND_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
 POOL_SIZE = 64  # commands of one process at the same time; more wait for a connection
 READ_SLACK_S = 5.0  # how much longer than its own BLOCK a blocking read may take
+CLOCK_TRUST_S = 10.0  # clocks drift apart by less than a millisecond in this time
+CLOCK_QUICK_S = 0.1  # a measurement that took longer says too little to be kept
 RECONNECT_S = 0.5
 Position = tuple[str, list[tuple[str, bytes]]]
 
@@ -216,3 +220,30 @@ class BlockingReader:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.aclose()
+
+
+class RedisClock:
+    """Redis's time without asking for it each time: our monotonic clock and the difference, measured now and then.
+
+    Whether something is too late is told by one clock, so hosts may disagree about the time. How much of a measurement
+    was the way there and how much the way back is unknown: who sets a deadline takes the later time (`late`), who
+    looks at it the earlier one, so nothing that is in time is ever taken for late.
+    """
+
+    def __init__(self, clients: Clients, *, late: bool) -> None:
+        self._clients = clients
+        self._late = late
+        self._measured: dict[Partition, tuple[float, float]] = {}  # Redis's ms less ours, and until when that is used
+
+    async def now_ms(self, partition: Partition) -> int:
+        """The time of the server that holds the partition. Raises Unavailable."""
+        clock = asyncio.get_running_loop().time
+        ahead_ms, until_s = self._measured.get(partition, (0.0, -math.inf))
+        if clock() > until_s:
+            asked_s = clock()
+            redis_ms = int(await self._clients.script("clock", [keys.stream("cmd", partition)], []))
+            took_s = clock() - asked_s
+            ahead_ms = redis_ms - (asked_s if self._late else clock()) * 1000
+            until_s = clock() + (CLOCK_TRUST_S if took_s < CLOCK_QUICK_S else 0)
+            self._measured[partition] = ahead_ms, until_s
+        return int(clock() * 1000 + ahead_ms)

@@ -19,7 +19,7 @@ from shared.contracts.rows import SEQ_FIELD
 from shared.contracts.sites import Site
 from shared.domain.partitions import Partition
 from shared.storage import keys
-from shared.storage.clients import Clients
+from shared.storage.clients import Clients, RedisClock
 from shared.storage.visitors import pairs
 from shared.storage.writes import Argument, Write, delete, hdel, hset, pexpire, set_value, xadd, zadd, zrem
 
@@ -65,6 +65,7 @@ class EngagementStore:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
+        self.clock = RedisClock(clients, late=False)
 
     async def mark(self, partition: Partition) -> str:
         """The mark of the partition's last commit; empty if there is none."""

@@ -152,6 +152,27 @@ def test_operators_get_roles_and_skills_and_lose_them(shell: Shell) -> None:
     assert shell.json("operator", "logout", bob["operator"])["generation"] == 2
 
 
+def test_whatever_the_api_changes_of_skills_and_operators_the_command_line_changes_too(shell: Shell) -> None:
+    site = shell.json(*INIT)["site"]
+    shell.json("skill", "add", site, "sales", "--name", "Sales")
+    shell.json("skill", "rename", site, "sales", "Selling")
+    assert {s["skill"]: s["name"] for s in shell.json("skill", "list", site)}["sales"] == "Selling"
+    assert shell.json("skill", "default", site, "sales")["default_skill"] == "sales"
+    assert "skill_in_use" in shell.fails("skill", "remove", site, "sales")
+    ann = "ann@x.example"
+    shell.json("operator", "set-skills", ann, site, "sales", "--max-chats", "7")
+    shell.json("skill", "remove", site, "general")
+    assert [s["skill"] for s in shell.json("skill", "list", site)] == ["sales"]
+    assert shell.json("site", "rename", site, "Store")["name"] == "Store"
+    changed = shell.json("operator", "change", ann, "--name", "Anna", "--email", "anna@x.example")
+    assert (changed["name"], changed["email"], changed["memberships"][0]["max_chats"]) == (
+        "Anna",
+        "anna@x.example",
+        7,
+    )
+    assert "email" in shell.fails("operator", "change", "anna@x.example", "--email", "nobody")
+
+
 def test_sites_are_changed_and_switched_off(shell: Shell) -> None:
     site = shell.json("site", "create", "Shop")["site"]
     assert shell.json("site", "set-origins", site, "https://a.example", "https://b.example:8443")["origins"] == [

@@ -12,11 +12,12 @@ from services.collector.chat.feed import ChatFeed
 from services.collector.domain.chat_commands import command_of
 from services.collector.domain.refusals import Refusal
 from services.collector.intake import UNAVAILABLE_RETRY_S, Intake
-from shared.contracts.chat import AcceptInvite, ChatCommand, CommandDone, MarkChat, RequestChat
+from shared.contracts.chat import AcceptInvite, ChatCommand, CommandDone, MarkChat, RequestChat, wanted_now
 from shared.contracts.sites import Site
 from shared.contracts.streams import VisitorNamed
 from shared.contracts.tracking import LiveOk
 from shared.contracts.visitor_chat import VisitorMessage
+from shared.storage.clients import RedisClock
 from shared.storage.faults import Unavailable
 
 ANSWER_S = 1.9  # the contract's 2 s, less the way
@@ -26,9 +27,10 @@ TRY_AGAIN = Refusal("try_again", retry_after_s=1)
 class ChatDesk:
     """Carries out what visitors say. Whether it is that visitor was checked before."""
 
-    def __init__(self, intake: Intake, feed: ChatFeed) -> None:
+    def __init__(self, intake: Intake, feed: ChatFeed, clock: RedisClock) -> None:
         self._intake = intake
         self._feed = feed
+        self._clock = clock
 
     async def carry_out(self, site: Site, visitor: str, message: VisitorMessage) -> LiveOk | Refusal:
         """The answer to `message`. Messages that are handed in one after the other take effect in that order."""
@@ -54,6 +56,8 @@ class ChatDesk:
         who = (command.site, command.visitor)
         answer = self._feed.expect(who, command.id)
         try:
+            redis_ms = await self._clock.now_ms(self._intake.partition(command.site))
+            command = wanted_now(command, redis_ms)
             refused = await self._intake.append(command.site, command) or await self._name(command)
             return refused or _answered(await answer)
         finally:

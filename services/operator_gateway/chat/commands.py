@@ -1,9 +1,9 @@
 """One command on its way: appended to the partition's stream, answered by chat-routing's outcome.
 
 The tail must stand before the command is appended, else its outcome could pass unseen. An outcome that does not come in
-time is answered `try_again`: the command may still be done, and since chat-routing remembers its id, sending it again
-gives the answer that it got. An outcome that comes late finds nobody waiting and is let go. Read
-:meth:`Commands.perform`.
+time is answered `try_again`. What chat-routing or Redis were too late for is not done (except a message, which may come
+late); if only the outcome was late, sending the command again gives it, for chat-routing remembers its id. An outcome
+that comes late finds nobody waiting and is let go. Read :meth:`Commands.perform`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import asyncio
 from typing import Protocol
 
 from services.operator_gateway.sockets.events import Refused
-from shared.contracts.chat import ChatCommand, CommandDone
+from shared.contracts.chat import ChatCommand, CommandDone, wanted_now
 from shared.contracts.streams import CmdEntry, encode
 from shared.domain.partitions import Partitions
+from shared.storage.clients import RedisClock
 from shared.storage.log import GroupAppender
 
 OUTCOME_S = 1.5  # within the 2 s of an ack, with room for the wire and for whatever the handler did before
@@ -72,12 +73,18 @@ class Commands:
     """The commands of one gateway."""
 
     def __init__(
-        self, appender: GroupAppender, partitions: Partitions, follows: Follows, outcome_s: float = OUTCOME_S
+        self,
+        appender: GroupAppender,
+        partitions: Partitions,
+        follows: Follows,
+        clock: RedisClock,
+        outcome_s: float = OUTCOME_S,
     ) -> None:
         self.waiting = Waiting()
         self._appender = appender
         self._partitions = partitions
         self._follows = follows
+        self._clock = clock
         self._outcome_s = outcome_s
 
     async def perform(self, command: ChatCommand) -> CommandDone:
@@ -87,7 +94,8 @@ class Commands:
         try:
             async with asyncio.timeout(self._outcome_s):
                 await self._follows.followed(command.site)
-                await self.tell(command.site, command)
+                redis_ms = await self._clock.now_ms(self._partitions.of(command.site))
+                await self.tell(command.site, wanted_now(command, redis_ms))
                 return await waiter
         except TimeoutError:
             raise Refused("try_again", "no answer yet; send the same command again") from None
