@@ -40,6 +40,7 @@ from services.chat_routing.domain.floor import (
     look_again,
     perform,
 )
+from services.chat_routing.domain.machine import RulesChanged
 from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.domain.turn import Refusal, VisitorFacts, offer_made
 from services.chat_routing.kept import Engaged, KeptSite
@@ -327,7 +328,10 @@ class SiteWork:
         self._tell(mail)
 
     def look_again(self) -> None:
-        """The directory says something else than before: share out the waiting anew."""
+        """The directory says something else than before: what those who wait need, and who is asked."""
+        for visitor in sorted(self._floor.queued):
+            self._see(visitor)
+            self._take(perform(self._floor, visitor, RulesChanged(), self._moment))
         self._take(look_again(self._floor, self._moment))
         self._triggers.look_at_waiting(self._moment.now_ms)
 

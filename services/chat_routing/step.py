@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from services.chat_routing.domain.engagement import Engagement
+from services.chat_routing.domain.engagement import Engagement, Requested
 from services.chat_routing.domain.operators import OperatorPresence
 from services.chat_routing.kept import Kept, KeptSite
 from services.chat_routing.metrics import Metrics
@@ -144,6 +144,11 @@ class ChatStep:
         operators = {(key, name): one for key, site in known.items() for name, one in site.operators.items()}
         looked_at = {*due.triggers, *_seen(entries), *((key, one) for key, ones in waiting.items() for one in ones)}
         histories = await self._store.trigger_histories(partition, looked_at)
+        for key in {entry.site for entry in entries if isinstance(entry, LookAgain)} & known.keys():
+            # The rules may be others: what those who wait need is worked out anew, and for that they must be seen.
+            waits = [v for v, e in known[key].engaged.items() if isinstance(e.phase, Requested)]
+            rows = await self._store.rows_of(partition, key, waits)
+            stored[key] = replace(stored[key], visitors={**stored[key].visitors, **rows})
         aside = await self._older_answers(partition, entries, known, stored)
         loaded = [
             Loaded(site, stored[key], known[key], _trigger_inputs(key, histories, waiting), aside.get(key, {}))

@@ -93,6 +93,13 @@ class EngagementStore:
             found[site] = few if site in kept else _whole(few, next(answers), next(answers), next(answers))
         return found
 
+    async def rows_of(self, partition: Partition, site: str, visitors: Collection[str]) -> dict[str, bytes]:
+        """What presence has of these visitors, as it stands in :attr:`StoredSite.visitors`."""
+        if not visitors:
+            return {}
+        names = list(visitors)
+        return _present(names, await self._clients.call("HMGET", keys.visitors(partition, site), *names))
+
     async def gateway_signs(self, partition: Partition, gateways: Collection[str]) -> dict[str, int]:
         """When each known one of `gateways` last gave a sign of life (ms)."""
         if not gateways:

@@ -26,7 +26,7 @@ from shared.contracts.chat import (
     VisitorGone,
 )
 from shared.contracts.rows import SEQ_FIELD, EngagementRow, decode_engagement_row
-from shared.contracts.sites import Membership, Operator, Site, SiteSettings, Skill
+from shared.contracts.sites import Condition, Membership, Operator, Site, SiteSettings, Skill, SkillRule
 from shared.contracts.streams import (
     CmdEntry,
     GatewayAlive,
@@ -308,6 +308,20 @@ async def test_new_skill_of_an_operator_acts_at_once(shop):
     both = replace(sales, secondary_skills=("general",))
     await store.update_operator("o_bob1", lambda old: replace(old, memberships=(both,)))
     await eventually(lambda: offered(shop, "o_bob1"))
+
+
+async def test_a_new_rule_acts_at_once_on_who_waits(shop):
+    await shop.connect("o_ada1")
+    await shop.here(V1)
+    assert (await shop.v("RequestChat", V1)).code is None
+    rules = (SkillRule("r1", "sales", (Condition("address", "*"),)),)
+    await DirectoryStore(shop.clients).update_site(SITE, lambda old: replace(old, rules=rules))
+    await eventually(lambda: needs(shop, "sales"))
+
+
+async def needs(shop: Shop, skill: str) -> bool:
+    row = await shop.row(V1)
+    return bool(row is not None and row.skill == skill)
 
 
 async def offered(shop: Shop, operator: str) -> bool:

@@ -27,6 +27,7 @@ from services.chat_routing.domain.moves import actor_of, end, redirect, requeue,
 from services.chat_routing.domain.turn import Decision, Turn
 from services.chat_routing.domain.visitor_side import leave_queue
 from shared.contracts.chat import SYSTEM, Actor
+from shared.domain.skills import BY_CHOICE
 
 
 def elapsed(turn: Turn, timer: Timer) -> Decision:  # one case for each kind of timer
@@ -112,6 +113,23 @@ def nobody_serves(turn: Turn) -> Decision:
     if not isinstance(phase, Requested) or phase.sticky:
         return turn.done()
     return redirect(turn.because("redirected"), "nobody_online").done()
+
+
+def rules_changed(turn: Turn) -> Decision:
+    """Who waits in the ordinary queue waits for what the rules say now; an operator without that skill is not asked on.
+
+    A choice in the form stays, and so does what an operator decided: a visitor at the head was somebody's already.
+    """
+    before, seen = turn.before, turn.desk.visitor
+    phase = before.phase
+    if not isinstance(phase, Requested) or phase.head or not seen.present or before.why == BY_CHOICE:
+        return turn.done()
+    if seen.skill == before.skill:
+        return turn.done()
+    asked = turn.desk.agents.get(phase.offer.operator) if phase.offer else None
+    if phase.offer is not None and (asked is None or not asked.has_skill(seen.skill)):
+        turn = turn.because("skill_changed").stay(replace(phase, offer=None))
+    return turn.set(skill=seen.skill, why=seen.why).done()
 
 
 def _not_joined(turn: Turn, reason: str = "not_joined") -> Turn:

@@ -90,6 +90,10 @@ class NobodyServes(Struct, frozen=True):
     """Nobody with the skill is online any more."""
 
 
+class RulesChanged(Struct, frozen=True):
+    """The site's skill rules may be others than when the visitor asked."""
+
+
 class TriggerFits(Struct, frozen=True):
     """A trigger of the site fits the visitor."""
 
@@ -110,6 +114,7 @@ Occurrence = (
     | OperatorOffline
     | MakeOffer
     | NobodyServes
+    | RulesChanged
     | TriggerFits
 )
 
@@ -160,6 +165,8 @@ def decide_one(engagement: Engagement, command: ChatCommand | Occurrence, desk: 
             return intake.invite_by_trigger(Turn.begin(engagement, desk), trigger)
         case Erased():
             return visitor_side.erased(Turn.begin(engagement, desk))
+        case RulesChanged():
+            return events_of_time.rules_changed(Turn.begin(engagement, desk))
         case NobodyServes():
             return events_of_time.nobody_serves(Turn.begin(engagement, desk))
         case _:

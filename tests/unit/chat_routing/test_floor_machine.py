@@ -23,7 +23,8 @@ from services.chat_routing.domain.engagement import (
     seats,
     status,
 )
-from services.chat_routing.domain.floor import perform
+from services.chat_routing.domain.floor import look_again, perform
+from services.chat_routing.domain.machine import RulesChanged
 from services.chat_routing.domain.queue import ordered
 from shared.contracts import chat
 from shared.contracts.chat import (
@@ -173,6 +174,13 @@ class FloorMachine(RuleBasedStateMachine):
     @rule(ms=st.sampled_from([1, 1, 5_000, 20_000, 30_000, 120_000, 16 * 60_000]))
     def time_passes(self, ms: int) -> None:
         self.shop.wait(ms)
+
+    @rule(visitor=visitors, skill=st.sampled_from(["sales", "billing"]))
+    def rules_change(self, visitor: str, skill: str) -> None:
+        self.shop.arrive(visitor, skill)
+        for waiting in sorted(self.shop.floor.queued):
+            self.shop.take(perform(self.shop.floor, waiting, RulesChanged(), self.shop.moment()))
+        self.shop.take(look_again(self.shop.floor, self.shop.moment()))
 
     @rule(pick=st.integers(0, 1000))
     def repeat_a_command(self, pick: int) -> None:

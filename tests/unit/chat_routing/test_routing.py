@@ -6,8 +6,11 @@ import pytest
 
 from services.chat_routing.domain.agents import Agent
 from services.chat_routing.domain.engagement import offers
+from services.chat_routing.domain.floor import look_again, perform
+from services.chat_routing.domain.machine import RulesChanged
 from services.chat_routing.domain.queue import RATE_LEAST, outlook
-from shared.contracts.chat import ChatMarked, QueuePlace
+from services.chat_routing.domain.turn import VisitorFacts
+from shared.contracts.chat import ChatMarked, OfferGone, QueuePlace
 from shared.contracts.sites import SiteSettings
 from tests.unit.chat_routing.shop import Shop, agent
 
@@ -137,3 +140,61 @@ def test_deadlines_count_from_the_end_of_an_outage(shop):
     assert asked(shop, "v1") == "Ada"
     shop.wait(16_000)
     assert shop.status("v1") == "redirected"
+
+
+def rules_now_say(shop: Shop, visitor: str, skill: str) -> None:
+    """The rules give this visitor another skill, and the directory says that something changed."""
+    shop.arrive(visitor, skill)
+    shop.take(perform(shop.floor, visitor, RulesChanged(), shop.moment()))
+    shop.take(look_again(shop.floor, shop.moment()))
+
+
+def test_a_changed_rule_moves_who_waits_to_the_other_queue_and_asks_somebody_there() -> None:
+    shop = Shop(settings=SiteSettings(intake="assign"))
+    shop.operator("ada")
+    shop.operator("bob", primary="billing")
+    shop.arrive("v1")
+    assert shop.v("RequestChat", "v1") == "ok"
+    assert shop.last_offer().operator == "o_ada"
+    rules_now_say(shop, "v1", "billing")
+    gone = next(event for event in shop.told if isinstance(event, OfferGone))
+    assert (gone.operator, gone.reason) == ("o_ada", "skill_changed")
+    assert (shop.of("v1").skill, shop.last_offer().operator) == ("billing", "o_bob")
+    assert (shop.load("ada"), shop.load("bob")) == (0, 1)
+
+
+def test_an_operator_who_has_the_new_skill_too_goes_on_being_asked() -> None:
+    shop = Shop(settings=SiteSettings(intake="assign"))
+    shop.operator("ada", secondary=("billing",))
+    shop.arrive("v1")
+    shop.v("RequestChat", "v1")
+    offer = shop.last_offer().offer
+    rules_now_say(shop, "v1", "billing")
+    assert shop.o("AcceptOffer", "ada", "v1", offer=offer) == "ok"
+    assert shop.of("v1").skill == "billing"
+
+
+def test_a_changed_rule_shows_the_form_when_nobody_has_the_new_skill() -> None:
+    shop = Shop()
+    shop.operator("ada")
+    shop.arrive("v1")
+    shop.v("RequestChat", "v1")
+    rules_now_say(shop, "v1", "billing")
+    assert (shop.status("v1"), shop.reason("v1")) == ("redirected", "nobody_online")
+
+
+def test_a_changed_rule_touches_neither_a_choice_nor_a_chat_nor_who_is_back_in_the_queue() -> None:
+    shop = Shop()
+    shop.operator("ada")
+    shop.put_facts("v1", VisitorFacts(present=True, skill="sales", why="choice"))
+    shop.v("RequestChat", "v1")
+    rules_now_say(shop, "v1", "billing")
+    assert shop.of("v1").skill == "sales"
+    shop.chatting("v2")
+    rules_now_say(shop, "v2", "billing")
+    assert shop.of("v2").skill == "sales"
+    shop.operator("bob")
+    shop.offline("ada")
+    assert shop.status("v2") == "requested"
+    rules_now_say(shop, "v2", "billing")
+    assert shop.of("v2").skill == "sales"
