@@ -87,7 +87,7 @@ def beginnings(pairs: list[tuple[str, str]], now_ms: int) -> list[CmdEntry]:
     entries += [OperatorConnected(SITE.site, name, name, f"c-{name}", "gw", now_ms) for name in operators]
     for visitor, operator in pairs:
         asking, taking = Actor("visitor", visitor), Actor("operator", operator)
-        entries.append(RequestChat(site=SITE.site, visitor=visitor, by=asking, id="ask"))
+        entries.append(RequestChat(site=SITE.site, visitor=visitor, by=asking, id="ask", name="Eve"))
         entries.append(AcceptRequest(site=SITE.site, visitor=visitor, by=taking, id="take"))
     return entries
 

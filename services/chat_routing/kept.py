@@ -1,8 +1,10 @@
 """Sites kept in memory from one step to the next, so that one message does not load a site's thousand chats.
 
 Nothing rests on it: every commit of a partition writes a mark of its own, and what is kept counts only while the mark
-in Redis is the one of our last commit that we know to be done. Another owner, a lost reply or a Redis that lost data
-changes the mark or takes it away, and everything is read anew. Read :meth:`Kept.of`.
+in Redis is the one of our last commit that we know to be done. The commit itself compares it, so nothing has to be
+asked beforehand. Another owner, a lost reply or a Redis that lost data changes the mark or takes it away: then the
+commit writes nothing, :meth:`Kept.forget` is called, and the step is made again with everything read anew. Read
+:meth:`Kept.of`.
 """
 
 from __future__ import annotations
@@ -56,14 +58,17 @@ class Kept:
         self._nonce = secrets.token_hex(8)
         self._commits = 0
 
-    def of(self, partition: Partition, mark: str) -> Mapping[str, KeptSite]:
-        """The sites as of `mark`, the one in Redis now; empty if we cannot vouch for it."""
+    def of(self, partition: Partition) -> tuple[str, Mapping[str, KeptSite]]:
+        """The mark that must be in Redis still, and the sites as of it; empty if nothing is kept."""
         known = self._partitions.get(partition.index)
-        if known is None or not mark or known.mark != mark:
-            self._partitions.pop(partition.index, None)
-            return {}
+        if known is None:
+            return "", {}
         self._partitions.move_to_end(partition.index)
-        return known.sites
+        return known.mark, known.sites
+
+    def forget(self, partition: Partition) -> None:
+        """The mark in Redis is another one."""
+        self._partitions.pop(partition.index, None)
 
     def next_mark(self) -> str:
         """The mark of a commit that is about to be made; no two are alike."""
@@ -71,7 +76,10 @@ class Kept:
         return f"{self._nonce}:{self._commits}"
 
     def promise(self, partition: Partition, mark: str, sites: Mapping[str, KeptSite]) -> Callable[[], None]:
-        """What to call once the commit with `mark` is done: these sites were worked on, the others are as before."""
+        """What to call once the commit with `mark` is done: these sites were worked on, the others are as before.
+
+        That commit must have compared the mark before.
+        """
 
         def done() -> None:
             before = self._partitions.pop(partition.index, None)

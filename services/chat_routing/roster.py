@@ -62,9 +62,10 @@ def unpack_operator(value: bytes) -> OperatorPresence:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is stored of the operators and gateways that a batch touches. `through`: who is connected by a gateway."""
+    """What is stored of the operators (by site) and gateways that a batch touches. `through`: who is connected by a
+    gateway."""
 
-    operators: Mapping[OperatorKey, OperatorPresence] = field(default_factory=dict)
+    operators: Mapping[str, Mapping[str, OperatorPresence]] = field(default_factory=dict)
     signs: Mapping[str, int] = field(default_factory=dict)
     through: Mapping[str, list[OperatorKey]] = field(default_factory=dict)
 
@@ -88,7 +89,8 @@ class Roster:
         self._partition = partition
         self._stored = known.operators
         self._through = known.through
-        self._operators = dict(known.operators)
+        # Those who differ from what is stored, None for who is forgotten: most batches change nobody.
+        self._changed: dict[OperatorKey, OperatorPresence | None] = {}
         self._signs = dict(known.signs)
         self._now_ms = now_ms
         self._resumed_at_ms = resumed_at_ms
@@ -96,9 +98,14 @@ class Roster:
         self._tell = tell
         self._on_change = on_change
         self._on_connected = on_connected
-        self._forgotten: set[OperatorKey] = set()
         self._changed_signs: set[str] = set()
         self._dead: set[str] = set()
+
+    def _stored_of(self, key: OperatorKey) -> OperatorPresence | None:
+        return self._stored.get(key[0], {}).get(key[1])
+
+    def _of(self, key: OperatorKey) -> OperatorPresence | None:
+        return self._changed[key] if key in self._changed else self._stored_of(key)
 
     def take(self, fact: OperatorFact) -> None:
         """One fact from a gateway."""
@@ -108,7 +115,7 @@ class Roster:
         if isinstance(fact, OperatorConnected):
             self._sign(fact.gateway, fact.at_ms, announced=True)
         key = (fact.site, fact.operator)
-        before = self._operators.get(key)
+        before = self._of(key)
         after = fold(before, fact, self._now_ms)
         if after is not None:
             self._put(key, after)
@@ -124,32 +131,36 @@ class Roster:
 
     def is_missing(self, key: OperatorKey) -> bool:
         """Whether the operator has been without connection long enough that visitors are told."""
-        known = self._operators.get(key)
+        known = self._of(key)
         if known is None or known.lost_at_ms is None or known.state == "offline":
             return False
         return self._now_ms >= self._missing_ms(key, known.lost_at_ms)
 
     def took_away(self, key: OperatorKey) -> None:
         """Unanswered offers took the operator out of the rotation."""
-        known = self._operators.get(key)
+        known = self._of(key)
         if known is not None:
             self._put(key, set_away(known, self._now_ms))
 
     def note_load(self, key: OperatorKey, *, chats: int, misses: int, idle_since_ms: int) -> None:
         """The operator's load at the end of the batch; told if the number of chats is another one."""
-        before = self._operators.get(key)
+        before = self._of(key)
         if before is None:
             return
         if (before.chats, before.misses, before.idle_since_ms) == (chats, misses, idle_since_ms):
             return
         after = replace(before, chats=chats, misses=misses, idle_since_ms=idle_since_ms)
-        self._operators[key] = after
+        self._changed[key] = after
         if chats != before.chats:
             self._tell(_told(key, after))
 
-    def of_site(self, site: str) -> dict[str, OperatorPresence]:
+    def of_site(self, site: str) -> Mapping[str, OperatorPresence]:
         """The site's operators as they are now."""
-        return {operator: one for (key, operator), one in self._operators.items() if key == site}
+        stored = self._stored.get(site, {})
+        changed = {operator: one for (key, operator), one in self._changed.items() if key == site}
+        if not changed:
+            return stored
+        return {operator: one for operator, one in {**stored, **changed}.items() if one is not None}
 
     def _sign(self, gateway: str, at_ms: int, *, announced: bool) -> None:
         known = self._signs.get(gateway)
@@ -173,27 +184,25 @@ class Roster:
         self.timers[gateway_timer(gateway)] = None
         self._tell(GatewayUnknown(gateway, self._now_ms))
         for key in self._through.get(gateway, ()):
-            before = self._operators.get(key)
+            before = self._of(key)
             if before is not None:
                 self._put(key, lose_gateway(before, gateway, sign_ms))
                 self._check_operator(key)
 
     def _check_operator(self, key: OperatorKey) -> None:
-        before = self._operators.get(key)
+        before = self._of(key)
         if before is None:
             return
         if forgettable(before, self._now_ms):
-            del self._operators[key]
-            self._forgotten.add(key)
+            self._changed[key] = None
             self.timers[operator_timer(key)] = None
             return
         grace_ms = self._settings_of(key[0]).operator_grace_ms
         self._put(key, settle(before, self._now_ms, self._resumed_at_ms, grace_ms))
 
     def _put(self, key: OperatorKey, after: OperatorPresence) -> None:
-        before = self._operators.get(key)
-        self._operators[key] = after
-        self._forgotten.discard(key)
+        before = self._of(key)
+        self._changed[key] = after
         self.timers[operator_timer(key)] = due_ms(
             after, self._resumed_at_ms, self._settings_of(key[0]).operator_grace_ms
         )
@@ -213,12 +222,15 @@ class Roster:
     def writes(self) -> list[Write]:
         """Everything that differs from what was loaded."""
         values: dict[str, dict[str, bytes]] = defaultdict(dict)
-        for key, operator in self._operators.items():
-            if operator is not self._stored.get(key):
+        forgotten: list[OperatorKey] = []
+        for key, operator in self._changed.items():
+            if operator is None:
+                forgotten.append(key)
+            elif operator is not self._stored_of(key):
                 state = msgspec.Raw(_encode(operator))
                 values[key[0]][key[1]] = _encode(StoredOperator(_told(key, operator), state))
         writes = [write for site, fields in values.items() for write in put_operators(self._partition, site, fields)]
-        for site, operator_id in self._forgotten:
+        for site, operator_id in forgotten:
             writes += drop_operators(self._partition, site, [operator_id])
         for gateway in self._changed_signs - self._dead:
             writes += put_gateway(self._partition, gateway, self._signs[gateway])
@@ -228,10 +240,8 @@ class Roster:
         """Keep the index from gateway to operators in step with the connections."""
         opened: dict[str, set[OperatorKey]] = defaultdict(set)
         ended: dict[str, set[OperatorKey]] = defaultdict(set)
-        for key in self._operators.keys() | self._stored.keys():
-            old, new = self._stored.get(key), self._operators.get(key)
-            if old is new:
-                continue
+        for key, new in self._changed.items():
+            old = self._stored_of(key)
             before, after = _gateways_of(old), _gateways_of(new)
             for gateway in after - before:
                 opened[gateway].add(key)

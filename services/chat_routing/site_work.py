@@ -47,7 +47,7 @@ from services.chat_routing.kept import Engaged, KeptSite
 from services.chat_routing.older_answers import Aside, older_answer_writes
 from services.chat_routing.records import record_writes
 from services.chat_routing.timers import engagement_timer
-from services.chat_routing.trigger_work import TriggerInputs, TriggerWork, free_slots
+from services.chat_routing.trigger_work import TriggerInputs, TriggerWork
 from shared.contracts.chat import (
     ChatCommand,
     ChatOutcome,
@@ -56,7 +56,9 @@ from shared.contracts.chat import (
     ForwardChat,
     InboxChanged,
     InviteOperator,
+    MarkChat,
     RequestChat,
+    SendMessage,
     TranscriptWanted,
     VisitorBack,
     VisitorGone,
@@ -164,21 +166,22 @@ class SiteWork:
         self._looked_at: set[str] = set()
         self._inbox: list[Write] = []
         self._erased: dict[str, list[str]] = {}
-        touched = {visitor: unpack_engagement(value) for visitor, value in stored.touched.items()}
-        self._stored: Engaged = {**touched, **loaded.known.engaged}
+        unengaged = {visitor: unpack_engagement(value) for visitor, value in stored.touched.items()}
+        self._unengaged = frozenset(unengaged.keys() - loaded.known.engaged.keys())
+        self._stored: Engaged = {**unengaged, **loaded.known.engaged} if unengaged else loaded.known.engaged
         self._pickups = loaded.known.pickups
         self._version = sites.version
         self._agents: Mapping[str, Agent] = {}
         floor = loaded.known.floor
         if floor is not None and loaded.known.version == self._version:
-            self._floor = replace(floor, engagements=self._stored)
+            self._floor = replace(floor, engagements=self._stored, touched=frozenset())
             self._agents = floor.agents
         else:
             self._floor = self._opened(loaded.known.operators)
             self._close_accounts()
         self._floor = replace(self._floor, aside=loaded.aside)
         self._triggers = TriggerWork(partition, site, stored.visitors, loaded.triggers)
-        self._free = free_slots(self._floor.agents)
+        self._free = self._triggers.free(self._floor.agents)
 
     def _opened(self, operators: Mapping[str, OperatorPresence]) -> Floor:
         held: dict[str, set[str]] = defaultdict(set)
@@ -233,7 +236,8 @@ class SiteWork:
         self._meet(command.by.id if command.by.kind == "operator" else "")
         if isinstance(command, ForwardChat | InviteOperator):
             self._meet(command.to_operator if isinstance(command, ForwardChat) else command.operator)
-        self._see(command.visitor, choice)
+        if not isinstance(command, SendMessage | MarkChat) or command.visitor in self._rows:
+            self._see(command.visitor, choice)
         self._take(perform(self._floor, command.visitor, command, self._moment))
 
     def _meet(self, operator: str) -> None:
@@ -257,7 +261,7 @@ class SiteWork:
     def consider_waiting(self) -> None:
         """An operator is free: for some visitors a trigger was only waiting for that."""
         self._triggers.consider_waiting(self._moment.now_ms, self._invite)
-        self._free = free_slots(self._floor.agents)
+        self._free = self._triggers.free(self._floor.agents)
 
     def _invite(self, visitor: str, trigger: Trigger) -> Result | Refusal:
         self._see(visitor)
@@ -364,9 +368,8 @@ class SiteWork:
     def finish(self) -> Finished:
         """What differs from what was loaded."""
         after = self._floor.engagements
-        load = {name: agent for name, agent in self._floor.agents.items() if agent is not self._agents.get(name)}
-        done = Finished(load=load)
-        changed = [v for v in self._stored.keys() | after.keys() if self._stored.get(v) is not after.get(v)]
+        done = Finished(load=self._load())
+        changed = [v for v in self._floor.touched if self._stored.get(v) is not after.get(v)]
         for visitor in sorted({*changed, *self._looked_at}):
             engagement = after.get(visitor)
             due = next_due_ms(engagement, self._moment.settings, self._moment.resumed_at_ms) if engagement else None
@@ -390,10 +393,22 @@ class SiteWork:
             done.writes += put_pickups(self._partition, self._site.site, _encode(self._floor.pickups))
         return done
 
+    def _load(self) -> dict[str, Agent]:
+        agents = self._floor.agents
+        if agents is self._agents:
+            return {}
+        return {name: agent for name, agent in agents.items() if agent is not self._agents.get(name)}
+
     def kept(self, operators: Mapping[str, OperatorPresence]) -> KeptSite:
         """The site as it is once the commit is done."""
-        engaged = {visitor: one for visitor, one in self._floor.engagements.items() if is_engaged(one.phase)}
-        floor = replace(self._floor, engagements=engaged, visitors={}, aside={})
+        engaged = self._floor.engagements
+        over = [v for v in self._floor.touched | self._unengaged if v in engaged and not is_engaged(engaged[v].phase)]
+        if over:
+            left = dict(engaged)
+            for visitor in over:
+                del left[visitor]
+            engaged = left
+        floor = replace(self._floor, engagements=engaged, visitors={}, touched=frozenset(), aside={})
         return KeptSite(operators, engaged, self._seq, self._floor.pickups, floor, self._version)
 
     def _finish_states(self, done: Finished, changed: list[str]) -> None:
@@ -451,7 +466,8 @@ class SiteWork:
                 rows[visitor] = _encode(with_fields(after, version=self._seq))
                 numbered[visitor] = with_fields(self._floor.engagements[visitor], row_version=self._seq)
                 done.changes.append(self._changed(visitor, fields, full=before is None))
-        self._floor = replace(self._floor, engagements={**self._floor.engagements, **numbered})
+        if numbered:
+            self._floor = replace(self._floor, engagements={**self._floor.engagements, **numbered})
         if rows or gone:
             done.writes += put_rows(self._partition, self._site.site, rows, gone, self._seq)
 

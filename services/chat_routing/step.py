@@ -32,8 +32,10 @@ from shared.contracts.chat import (
     ChatOutcome,
     Command,
     EraseVisitor,
+    MarkChat,
     OfflineMessageLeft,
     PresenceFacts,
+    SendMessage,
     TranscriptWanted,
 )
 from shared.contracts.notifications import Delivery, Undelivered
@@ -55,7 +57,8 @@ from shared.contracts.streams import (
     encode,
 )
 from shared.domain.partitions import Partition
-from shared.storage.engagements import EngagementStore, Messages, OperatorKey, StoredSite, put_mark
+from shared.storage.engagements import EngagementStore, Messages, OperatorKey, StoredSite, guess_mark, put_mark
+from shared.storage.faults import Unavailable
 from shared.storage.notifications import buried_removal, queue_writes
 from shared.storage.owner import BATCH, Changes, Inputs
 from shared.storage.visitor_sides import told_writes
@@ -92,9 +95,22 @@ class ChatStep:
 
     async def __call__(self, partition: Partition, inputs: Inputs) -> Changes:
         """The changes that this batch asks for."""
+        try:
+            return await self._decided(partition, inputs)
+        except Unavailable:
+            raise
+        except Exception:
+            if not self._kept.of(partition)[0]:
+                raise
+            # What is kept is compared only when it is committed, so it may be what is at fault.
+            self._kept.forget(partition)
+            return await self._decided(partition, inputs)
+
+    async def _decided(self, partition: Partition, inputs: Inputs) -> Changes:
         entries = await self._timely(partition, [decode_cmd(payload) for _, payload in inputs.entries])
         backlog = len(inputs.entries) >= BATCH
         due = Due() if backlog else Due.read(inputs.due)
+        before, _ = self._kept.of(partition)
         batch = await self._load(partition, inputs, entries, due)
         for entry in entries:
             batch.take(entry)
@@ -114,7 +130,8 @@ class ChatStep:
             if sent:
                 self._notices.wake(partition)
 
-        return replace(changes, on_committed=committed)
+        guess = guess_mark(partition, before, lambda: self._kept.forget(partition))
+        return replace(changes, on_committed=committed, guess=guess)
 
     async def _timely(self, partition: Partition, entries: list[CmdEntry]) -> list[CmdEntry]:
         """Without the commands whose senders have been told to try again: what they asked for is not done behind their
@@ -132,16 +149,16 @@ class ChatStep:
             e.gateway for e in entries if isinstance(e, OperatorConnected | OperatorDisconnected | GatewayAlive)
         }
         signs = await self._store.gateway_signs(partition, gateways | set(due.gateways))
-        wanted = _wanted(entries, due, through)
+        _, kept = self._kept.of(partition)
+        wanted = _wanted(entries, due, through, kept)
         waiting = {site: await self._store.trigger_waiting(partition, site) for site in due.waiting}
         for key, visitors in waiting.items():
             wanted.setdefault(key, set()).update(visitors)
         if any(self._sites.site(site) is None for site in wanted):
             await self._sites.catch_up()  # a gateway may know a new site a moment before us
-        kept = self._kept.of(partition, await self._store.mark(partition))
         stored = await self._store.sites(partition, wanted, kept)
         known = {key: kept[key] if key in kept else _unpacked(values) for key, values in stored.items()}
-        operators = {(key, name): one for key, site in known.items() for name, one in site.operators.items()}
+        operators = {key: site.operators for key, site in known.items()}
         looked_at = {*due.triggers, *_seen(entries), *((key, one) for key, ones in waiting.items() for one in ones)}
         histories = await self._store.trigger_histories(partition, looked_at)
         for key in {entry.site for entry in entries if isinstance(entry, LookAgain)} & known.keys():
@@ -205,11 +222,18 @@ def _trigger_inputs(site: str, histories: dict[Who, bytes], waiting: dict[str, l
     return TriggerInputs(mine, tuple(waiting.get(site, ())))
 
 
-def _wanted(entries: Iterable[CmdEntry], due: Due, through: dict[str, list[OperatorKey]]) -> dict[str, set[str]]:
-    """The sites that a batch touches, with the visitors of each."""
+def _wanted(
+    entries: Iterable[CmdEntry],
+    due: Due,
+    through: dict[str, list[OperatorKey]],
+    kept: Mapping[str, KeptSite],
+) -> dict[str, set[str]]:
+    """The sites that a batch touches, with the visitors of each who have to be read."""
     wanted: dict[str, set[str]] = {}
     for entry in entries:
-        if isinstance(entry, Command | EraseVisitor):
+        if isinstance(entry, SendMessage | MarkChat) and _is_known(entry, kept):
+            wanted.setdefault(entry.site, set())
+        elif isinstance(entry, Command | EraseVisitor):
             wanted.setdefault(entry.site, set()).add(entry.visitor)
         elif isinstance(entry, PresenceFacts):
             for fact in entry.facts:
@@ -223,6 +247,13 @@ def _wanted(entries: Iterable[CmdEntry], due: Due, through: dict[str, list[Opera
     for site, _ in (*due.operators, *due.missing, *(key for keys in through.values() for key in keys)):
         wanted.setdefault(site, set())
     return wanted
+
+
+def _is_known(said: SendMessage | MarkChat, kept: Mapping[str, KeptSite]) -> bool:
+    """Whether what is kept is all that this needs: a chat goes on, and the speaker's name is known."""
+    site = kept.get(said.site)
+    engagement = site.engaged.get(said.visitor) if site is not None else None
+    return engagement is not None and (said.by.kind == "operator" or bool(engagement.name))
 
 
 class _Batch:

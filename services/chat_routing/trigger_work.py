@@ -85,6 +85,10 @@ class TriggerWork:
         if self._no_more and len(self._stored_waiting) == WAITING_LOOK:
             self.timers[waiting_timer(self._site.site)] = now_ms
 
+    def free(self, agents: Mapping[str, Agent]) -> dict[str, int]:
+        """Free slots as :meth:`note_free` compares them; nothing where nobody can be waiting for one."""
+        return free_slots(agents) if self._triggers else {}
+
     def note_free(self, before: Mapping[str, int], after: Mapping[str, Agent], now_ms: int) -> None:
         """Look at those who wait if somebody has more free slots than at the beginning."""
         if self._triggers and any(slots > before.get(name, 0) for name, slots in free_slots(after).items()):

@@ -6,7 +6,7 @@ An engagement's state has one home: `ea:` while an operator is held or awaited (
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from shared.contracts.sites import Site
 from shared.domain.partitions import Partition
 from shared.storage import keys
 from shared.storage.clients import Clients, RedisClock
+from shared.storage.owner import Guess
 from shared.storage.visitors import pairs
 from shared.storage.writes import Argument, Write, delete, hdel, hset, pexpire, set_value, xadd, zadd, zrem
 
@@ -67,11 +68,6 @@ class EngagementStore:
         self._clients = clients
         self.clock = RedisClock(clients, late=False)
 
-    async def mark(self, partition: Partition) -> str:
-        """The mark of the partition's last commit; empty if there is none."""
-        value = await self._clients.call("GET", keys.commit_mark(SERVICE, partition))
-        return value.decode() if value else ""
-
     async def sites(
         self, partition: Partition, wanted: Mapping[str, Collection[str]], kept: Collection[str]
     ) -> dict[str, StoredSite]:
@@ -79,9 +75,9 @@ class EngagementStore:
         commands: list[tuple[str | bytes, ...]] = []
         names = {site: list(visitors) for site, visitors in wanted.items()}
         for site, visitors in names.items():
-            some = visitors or [""]  # HMGET wants at least one field
-            commands.append(("HMGET", keys.unengaged(partition, site), *some))
-            commands.append(("HMGET", keys.visitors(partition, site), *some))
+            if visitors:
+                commands.append(("HMGET", keys.unengaged(partition, site), *visitors))
+                commands.append(("HMGET", keys.visitors(partition, site), *visitors))
             if site not in kept:
                 commands.append(("HGETALL", keys.operators(partition, site)))
                 commands.append(("HGETALL", keys.engaged(partition, site)))
@@ -89,7 +85,9 @@ class EngagementStore:
         answers = iter(await self._clients.pipeline(commands))
         found: dict[str, StoredSite] = {}
         for site, visitors in names.items():
-            few = StoredSite(touched=_present(visitors, next(answers)), visitors=_present(visitors, next(answers)))
+            few = StoredSite()
+            if visitors:
+                few = StoredSite(touched=_present(visitors, next(answers)), visitors=_present(visitors, next(answers)))
             found[site] = few if site in kept else _whole(few, next(answers), next(answers), next(answers))
         return found
 
@@ -361,6 +359,11 @@ def erase_messages(partition: Partition, site: str, messages: Messages) -> list[
 def put_mark(partition: Partition, mark: str) -> Write:
     """Store the mark of this commit."""
     return set_value(keys.commit_mark(SERVICE, partition), mark.encode())
+
+
+def guess_mark(partition: Partition, mark: str, on_wrong: Callable[[], None]) -> Guess | None:
+    """The step rests on what is kept since the commit with `mark`; None if on nothing."""
+    return Guess(keys.commit_mark(SERVICE, partition), mark, on_wrong) if mark else None
 
 
 def put_gateway(partition: Partition, gateway: str, sign_ms: int) -> list[Write]:

@@ -56,6 +56,18 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
+class Guess:
+    """What a step took for granted instead of reading it: the string at `key` is `value` when it is committed.
+
+    Otherwise nothing is written, `on_wrong` is called, and the step is made again, which must then read.
+    """
+
+    key: str
+    value: str
+    on_wrong: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What one step decided. `timers`: member -> when it is due (ms), None removes it; a due member not named goes.
 
@@ -67,9 +79,14 @@ class Changes:
     log: list[bytes] = field(default_factory=list)
     chat: list[bytes] = field(default_factory=list)
     on_committed: Callable[[], None] | None = None
+    guess: Guess | None = None
 
 
 Step = Callable[[Partition, Inputs], Awaitable[Changes]]
+
+
+class GuessedWrong(Exception):
+    """The step's guess was wrong: nothing was written."""
 
 
 class Fenced(Exception):
@@ -373,7 +390,12 @@ class Holding:
                 writes=[xadd(parked, payload, PARKED_LENGTH) for _, payload in inputs.entries],
                 on_committed=self._count_parked,
             )
-        await self._commit(inputs, changes)
+        try:
+            await self._commit(inputs, changes)
+        except GuessedWrong:
+            if changes.guess is not None:
+                changes.guess.on_wrong()
+            await self._process(inputs)
 
     def _count_parked(self) -> None:
         self._owner.stats.parked += 1
@@ -410,11 +432,20 @@ class Holding:
         done = self._checkpoint if inputs.unfinished or not inputs.entries else inputs.entries[-1][0]
         ms, _, sequence = done.partition("-")
         touched, packed = pack(self._writes(inputs, changes), FIXED_KEYS + 1)
-        answer = await self._clients.script(
-            "commit",
-            [*self._keys, *touched],
-            [self._token, self._checkpoint, done, f"{ms}-{int(sequence) + 1}", str(inputs.now_ms), packed],
-        )
+        arguments: list[str | bytes | int] = [
+            self._token,
+            self._checkpoint,
+            done,
+            f"{ms}-{int(sequence) + 1}",
+            str(inputs.now_ms),
+            packed,
+        ]
+        if changes.guess is not None:
+            touched.append(changes.guess.key)
+            arguments.append(changes.guess.value)
+        answer = await self._clients.script("commit", [*self._keys, *touched], arguments)
+        if answer[0] == b"guessed":
+            raise GuessedWrong
         if answer[0] != b"ok":
             raise Fenced(answer[0].decode())
         self._checkpoint = done

@@ -54,7 +54,7 @@ async def begin_chats(log: PartitionLog) -> None:
     for site in SITES:
         entries: list[CmdEntry] = [
             OperatorConnected(site, "o_ada1", "Ada", "c1", "gw1", now),
-            RequestChat(site=site, visitor=VISITOR, by=visitor, id="ask"),
+            RequestChat(site=site, visitor=VISITOR, by=visitor, id="ask", name="Eve"),
             AcceptRequest(site=site, visitor=VISITOR, by=operator, id="take"),
         ]
         await log.append("cmd", PARTITIONS.of(site), [encode(entry) for entry in entries])

@@ -15,7 +15,7 @@ from shared.storage.blocks import payloads_in
 from shared.storage.clients import Clients, RedisSettings
 from shared.storage.faults import Lagging, Unavailable
 from shared.storage.log import GroupAppender, PartitionLog, Tail
-from shared.storage.owner import GAP_MS, Changes, Inputs, PartitionOwner, Step
+from shared.storage.owner import GAP_MS, Changes, Guess, Inputs, PartitionOwner, Step
 from shared.storage.writes import hincrby, hset
 from tests.eventually import eventually
 
@@ -33,8 +33,9 @@ async def count(partition: Partition, inputs: Inputs) -> Changes:
 
 
 def owner(clients: Clients, instance: str, step: Step = count, **options: object) -> PartitionOwner:
-    arguments: dict[str, object] = {"service": "presence", "stream": "in", "clock": SystemClock()} | options
-    return PartitionOwner(clients, PARTITIONS, instance=instance, step=step, lease_ms=600, **arguments)  # type: ignore[arg-type]
+    arguments: dict[str, object] = {"service": "presence", "stream": "in", "clock": SystemClock()}
+    arguments |= {"lease_ms": 600} | options
+    return PartitionOwner(clients, PARTITIONS, instance=instance, step=step, **arguments)  # type: ignore[arg-type]
 
 
 async def counts(clients: Clients, partition: Partition) -> dict[str, int]:
@@ -116,7 +117,8 @@ async def test_a_worker_paused_beyond_its_lease_cannot_write(clients, start):
 
 
 async def test_two_instances_share_the_partitions_and_one_takes_over_all(clients, start):
-    one, other = owner(clients, "a"), owner(clients, "c")
+    # Longer than the distance of two heartbeats: else one is now and then taken for dead, and its share is not stable.
+    one, other = owner(clients, "a", lease_ms=4_000), owner(clients, "c", lease_ms=4_000)
     start(one)
     await eventually(lambda: one.stats.owned == 4)
     second = start(other)
@@ -345,3 +347,36 @@ async def test_a_backlog_is_worked_off_without_waiting(clients, start):
         await log.append("in", partition, [name.encode() for name in names[i : i + 100]])
     start(owner(clients, "a", gather_s=3_600.0))
     await eventually(lambda: all_counted(clients, partition, names))
+
+
+async def test_a_wrong_guess_writes_nothing_and_the_step_is_made_again(clients, start):
+    partition = PARTITIONS.all()[0]
+    marked = keys.commit_mark("presence", partition)
+    known, made = {"mark": "old"}, []
+
+    async def step(where: Partition, inputs: Inputs) -> Changes:
+        made.append(dict(known))
+        guess = Guess(marked, known["mark"], known.clear) if known else None
+        return Changes(writes=(await count(where, inputs)).writes, guess=guess)
+
+    await clients.call("SET", marked, "new")
+    await PartitionLog(clients).append("in", partition, [b"one"])
+    start(owner(clients, "a", step))
+    await eventually(lambda: all_counted(clients, partition, ["one"]))
+    assert made == [{"mark": "old"}, {}]
+
+
+async def test_a_right_guess_is_committed_at_once(clients, start):
+    partition = PARTITIONS.all()[0]
+    marked = keys.commit_mark("presence", partition)
+    wrong: list[str] = []
+
+    async def step(where: Partition, inputs: Inputs) -> Changes:
+        guess = Guess(marked, "mine", lambda: wrong.append("wrong"))
+        return Changes(writes=(await count(where, inputs)).writes, guess=guess)
+
+    await clients.call("SET", marked, "mine")
+    await PartitionLog(clients).append("in", partition, [b"one"])
+    start(owner(clients, "a", step))
+    await eventually(lambda: all_counted(clients, partition, ["one"]))
+    assert wrong == []

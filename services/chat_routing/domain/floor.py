@@ -66,6 +66,7 @@ class Floor:
 
     `queued`: visitors with a request or a forward to a skill, the ones that the router may have to find somebody for.
     `pickups`: when visitors of a skill were lately engaged. `aside`: by visitor, older answers to commands at hand.
+    `touched`: whose engagement has been replaced.
     """
 
     site: str
@@ -76,6 +77,7 @@ class Floor:
     queued: frozenset[str] = frozenset()
     pickups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     aside: Mapping[str, Mapping[Sent, Answer]] = field(default_factory=dict)
+    touched: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def erase(floor: Floor, visitor: str, moment: Moment) -> Result:
 
 def _dropped(result: Result, visitor: str) -> Result:
     left = {key: value for key, value in result.floor.engagements.items() if key != visitor}
-    return result.then(Result(replace(result.floor, engagements=left)))
+    return result.then(Result(replace(result.floor, engagements=left, touched=result.floor.touched | {visitor})))
 
 
 def invite_by_trigger(floor: Floor, visitor: str, trigger: Trigger, moment: Moment) -> Result | Refusal:
@@ -289,6 +291,12 @@ def _take(floor: Floor, before: Engagement, decision: Decision, moment: Moment) 
     """Put the decision into the floor: engagement, slots, misses, pick-ups."""
     after = decision.state
     floor = _with(floor, before, after)
+    if (
+        after.phase is before.phase
+        and after.engaged_ms == before.engaged_ms
+        and not decision.missed + decision.answered
+    ):
+        return Result(floor, decision.events)  # nothing but a line of the chat: slots and queues are as they were
     agents = dict(floor.agents)
     old, new = holders(before.phase), holders(after.phase)
     for operator in old ^ new:
@@ -317,7 +325,12 @@ def _with(floor: Floor, before: Engagement, after: Engagement) -> Floor:
     queued = floor.queued
     if before.phase != after.phase:
         queued = queued | {after.visitor} if is_queued(after.phase) else queued - {after.visitor}
-    return replace(floor, engagements={**floor.engagements, after.visitor: after}, queued=queued)
+    return replace(
+        floor,
+        engagements={**floor.engagements, after.visitor: after},
+        queued=queued,
+        touched=floor.touched | {after.visitor},
+    )
 
 
 def _follow_up(before: Floor, result: Result, moment: Moment) -> Result:

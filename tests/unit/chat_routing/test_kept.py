@@ -1,4 +1,4 @@
-"""What is kept between steps is used only while the mark in Redis is that of our own last known commit."""
+"""What is kept between steps belongs to the mark of our own last known commit, which the next commit compares."""
 
 from services.chat_routing import kept as kept_module
 from services.chat_routing.domain.engagement import Engagement
@@ -9,25 +9,25 @@ FIRST, SECOND = Partitions(4).all()[:2]
 ONE = KeptSite(engaged={"v1": Engagement(site="s_shop", visitor="v1")})
 
 
-def test_kept_until_another_mark_is_found():
+def test_kept_until_forgotten():
     kept = Kept()
     mark = kept.next_mark()
     kept.promise(FIRST, mark, {"s_shop": ONE})()
-    assert kept.of(FIRST, mark) == {"s_shop": ONE}
-    assert kept.of(FIRST, "other:1") == {}
-    assert kept.of(FIRST, mark) == {}
+    assert kept.of(FIRST) == (mark, {"s_shop": ONE})
+    kept.forget(FIRST)
+    assert kept.of(FIRST) == ("", {})
 
 
-def test_commit_whose_reply_was_lost_keeps_nothing():
+def test_commit_whose_reply_was_lost_leaves_the_mark_before():
     kept = Kept()
     mark, lost = kept.next_mark(), kept.next_mark()
     kept.promise(FIRST, mark, {"s_shop": ONE})()
     kept.promise(FIRST, lost, {"s_shop": KeptSite()})
-    assert kept.of(FIRST, lost) == {}
+    assert kept.of(FIRST) == (mark, {"s_shop": ONE})
 
 
-def test_empty_redis_keeps_nothing():
-    assert Kept().of(FIRST, "") == {}
+def test_nothing_is_kept_at_first():
+    assert Kept().of(FIRST) == ("", {})
 
 
 def test_other_sites_of_the_partition_stay():
@@ -35,7 +35,7 @@ def test_other_sites_of_the_partition_stay():
     first, second = kept.next_mark(), kept.next_mark()
     kept.promise(FIRST, first, {"s_shop": ONE})()
     kept.promise(FIRST, second, {"s_other": ONE})()
-    assert kept.of(FIRST, second) == {"s_shop": ONE, "s_other": ONE}
+    assert kept.of(FIRST) == (second, {"s_shop": ONE, "s_other": ONE})
 
 
 def test_memory_is_bounded_by_dropping_the_partition_used_longest_ago(monkeypatch):
@@ -44,5 +44,5 @@ def test_memory_is_bounded_by_dropping_the_partition_used_longest_ago(monkeypatc
     first, second = kept.next_mark(), kept.next_mark()
     kept.promise(FIRST, first, {"s_shop": ONE})()
     kept.promise(SECOND, second, {"s_shop": ONE})()
-    assert kept.of(FIRST, first) == {}
-    assert kept.of(SECOND, second) == {"s_shop": ONE}
+    assert kept.of(FIRST) == ("", {})
+    assert kept.of(SECOND) == (second, {"s_shop": ONE})
