@@ -2,7 +2,9 @@
 
 redis-py's defaults are wrong here, so everything is explicit: no retries (a repeated XADD whose reply was lost became
 two entries), a deadline on every command, connections of their own for blocking reads, and no cancellation of a command
-on a shared connection (a cancelled one may hand its reply to the next caller). Read :class:`Clients` first.
+on a shared connection (a cancelled one may hand its reply to the next caller). To a single server without TLS commands
+go by a :class:`~shared.storage.lane.Lane`, which costs a quarter; everywhere else redis-py's own connections carry
+them. Read :class:`Clients` first.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
 
 from shared.domain.partitions import Partition
 from shared.storage import keys, scripts
 from shared.storage.blocks import payloads_in
 from shared.storage.faults import FormatMismatch, PartitionMismatch, Unavailable, redis_faults
+from shared.storage.lane import Lane
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -63,6 +67,15 @@ class Clients:
         self._sentinel: Sentinel | None = None
         self._service = ""
         self._commands: Any = self._connect()
+        self._lane = self.lane(COMMAND_TIMEOUT_S)
+
+    def lane(self, deadline_s: float | None) -> Lane | None:
+        """A new connection of the quick kind; None where it does not do: TLS, Cluster, Sentinel, options in the URL."""
+        if self._scheme != "redis" or urlsplit(self._url).query:
+            return None
+        return Lane(
+            self._url, dict(self._commands.response_callbacks), deadline_s=deadline_s, connect_s=CONNECT_TIMEOUT_S
+        )
 
     def _connect(self) -> Any:
         options: dict[str, Any] = {
@@ -90,12 +103,22 @@ class Clients:
 
     async def call(self, *command: str | bytes | int | float) -> Any:
         """One command, raw: `await clients.call("HGET", key, field)`. Raises Unavailable."""
+        if self._lane is not None:
+            with redis_faults():
+                return await self._lane.ask_one(command)
         return await self.run(self._commands.execute_command(*command))
 
     async def pipeline(self, commands: Sequence[Sequence[str | bytes | int | float]]) -> list[Any]:
         """Commands in one round trip, without a transaction; in a cluster all keys share one tag."""
         if not commands:
             return []
+        if self._lane is not None:
+            with redis_faults():
+                answers = await self._lane.ask(commands)
+                for answer in answers:
+                    if isinstance(answer, Exception):
+                        raise answer
+                return answers
         pipe = self._commands.pipeline(transaction=False)
         for command in commands:
             pipe.execute_command(*command)
@@ -103,7 +126,14 @@ class Clients:
 
     async def script(self, name: str, key_names: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
         """The answer of the Lua file `name`. Raises Unavailable."""
-        return await self.run(scripts.load(name)(self._commands, key_names, arguments))
+        script = scripts.load(name)
+        if self._lane is None:
+            return await self.run(script(self._commands, key_names, arguments))
+        with redis_faults():
+            try:
+                return await self._lane.ask_one(script.by_hash(key_names, arguments))
+            except NoScriptError:
+                return await self._lane.ask_one(script.by_text(key_names, arguments))
 
     async def ready(self) -> None:
         """Wait until Redis answers, saying so while it does not."""
@@ -179,6 +209,8 @@ class Clients:
 
     async def close(self) -> None:
         """Close the shared connections."""
+        if self._lane is not None:
+            await self._lane.close()
         await self._commands.aclose()
         for watcher in self._sentinel.sentinels if self._sentinel is not None else ():
             await watcher.aclose()
@@ -190,6 +222,7 @@ class BlockingReader:
     def __init__(self, clients: Clients, key: str) -> None:
         self._clients = clients
         self._key = key
+        self._lane = clients.lane(None)
         self._connection: Redis | None = None
 
     async def read(self, positions: dict[str, str], count: int, block_ms: int) -> list[Position]:
@@ -199,14 +232,12 @@ class BlockingReader:
 
         Raises Unavailable.
         """
+        names = ("STREAMS", *positions, *positions.values())
+        command: tuple[str | int, ...] = ("XREAD", "COUNT", count, "BLOCK", max(1, block_ms), *names)
         try:
             with redis_faults():
-                if self._connection is None:
-                    self._connection = await self._clients.dedicated(self._key)
                 async with asyncio.timeout(block_ms / 1000 + READ_SLACK_S):
-                    answer = await self._connection.execute_command(  # type: ignore[no-untyped-call]
-                        "XREAD", "COUNT", count, "BLOCK", max(1, block_ms), "STREAMS", *positions, *positions.values()
-                    )
+                    answer = await self._answer(command)
         except BaseException:
             await self.close()
             raise
@@ -215,8 +246,17 @@ class BlockingReader:
             for stream, entries in answer or ()
         ]
 
+    async def _answer(self, command: Sequence[str | int]) -> Any:
+        if self._lane is not None:
+            return await self._lane.ask_one(command)
+        if self._connection is None:
+            self._connection = await self._clients.dedicated(self._key)
+        return await self._connection.execute_command(*command)  # type: ignore[no-untyped-call]
+
     async def close(self) -> None:
         """Drop the connection; the next read opens another one."""
+        if self._lane is not None:
+            await self._lane.close()
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.aclose()

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from operator import itemgetter
+from typing import Any
 
 import structlog
 
@@ -335,11 +336,19 @@ class Holding:
             log.warning("release_failed", partition=self._partition.index)  # the lease runs out by itself
 
     async def _work(self, reader: BlockingReader) -> None:
-        while not self._stopping.is_set():
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await self._work_until(stopping, reader)
+        finally:
+            stopping.cancel()
+            await asyncio.gather(stopping, return_exceptions=True)
+
+    async def _work_until(self, stopping: asyncio.Future[Any], reader: BlockingReader) -> None:
+        while not stopping.done():
             if not self._token:
                 raise Fenced
             await self._gather()
-            batches = in_batches(await self._next_entries(reader))
+            batches = in_batches(await self._next_entries(reader, stopping))
             backlog = sum(map(len, batches)) >= BATCH
             self._began_s = asyncio.get_running_loop().time() if batches and not backlog else float("-inf")
             due = await self._due()
@@ -352,21 +361,20 @@ class Holding:
         if wait_s > 0:
             await self._pause(wait_s)
 
-    async def _next_entries(self, reader: BlockingReader) -> list[tuple[str, bytes]]:
+    async def _next_entries(self, reader: BlockingReader, stopping: asyncio.Future[Any]) -> list[tuple[str, bytes]]:
         """Waits for input until the first timer is due; gives up at once when told to stop."""
         wait_ms = BLOCK_MS if self._first_due is None else min(BLOCK_MS, self._first_due - self.now_ms())
         stream = self._keys[2]
         reading = asyncio.ensure_future(reader.read({stream: self._checkpoint}, BATCH, max(1, wait_ms)))
-        stopping = asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                return []
-            answer = reading.result()
         finally:
-            for task in (reading, stopping):
-                task.cancel()
-            await asyncio.gather(reading, stopping, return_exceptions=True)
+            if not reading.done():
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+        if reading.cancelled():
+            return []
+        answer = reading.result()
         return answer[0][1] if answer else []
 
     async def _due(self) -> tuple[bytes, ...]:

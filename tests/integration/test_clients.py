@@ -163,7 +163,7 @@ async def test_a_sentinel_failover_is_survived(sentinel):
     async def replicated() -> bool:
         return int(await clients.call("WAIT", 1, 100)) == 1
 
-    await eventually(replicated)
+    await eventually(replicated, within_s=60)  # the first synchronisation is begun some seconds late
     primary.kill()
 
     async def writable() -> bool:
@@ -173,7 +173,7 @@ async def test_a_sentinel_failover_is_survived(sentinel):
             return False
         return bool(await clients.call("GET", "before") == b"1")
 
-    await eventually(writable, within_s=30, every_s=0.2)
+    await eventually(writable, within_s=90, every_s=0.2)
     await works(clients)
     await clients.close()
 

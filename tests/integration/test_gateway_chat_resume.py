@@ -70,7 +70,10 @@ async def test_console_that_connects_finds_its_chats_offers_and_inboxes(rig: Rig
     assert [each["id"] for each in desk["chats"][0]["operators"]] == [operator.operator]
     assert back.named("offer") == [offer]
     assert back.named("inbox:changed") == [{"site": shop.site, "unread": 1}]
-    assert [name for name, _ in back.events if name in ("ready", "desk", "offer")] == ["ready", "desk", "offer"]
+    names = [name for name, _ in back.events if name in ("ready", "desk", "offer")]
+    assert names[0] == "ready"
+    # Chat-routing hears of the connection, too, and may tell the offer before the desk has been read.
+    assert sorted(names[1:]) == ["desk", "offer"]
 
 
 async def test_offer_that_waits_is_told_once_to_each_connection(rig: Rig) -> None:

@@ -27,6 +27,14 @@ class Script:
         self._reads_only = "\n-- reads only\n" in text
         self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
+    def by_hash(self, keys: Sequence[str], arguments: Sequence[Argument]) -> tuple[Argument, ...]:
+        """The command that runs it where it is known."""
+        return ("EVALSHA_RO" if self._reads_only else "EVALSHA", self._sha, len(keys), *keys, *arguments)
+
+    def by_text(self, keys: Sequence[str], arguments: Sequence[Argument]) -> tuple[Argument, ...]:
+        """The command that runs it, and makes it known."""
+        return ("EVAL_RO" if self._reads_only else "EVAL", self._text, len(keys), *keys, *arguments)
+
     async def __call__(self, client: Any, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run it. All `keys` share one hash tag. Raises what redis-py raises."""
         by_hash, by_text = (client.evalsha_ro, client.eval_ro) if self._reads_only else (client.evalsha, client.eval)
