@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
-from aiosmtpd.smtp import SMTP, AuthResult
+from aiosmtpd.smtp import AuthResult
 
 from services.chat_routing.notify.fault import DeliveryFault
 from services.chat_routing.notify.mail import Mailer, MailServer, Security, compose
@@ -19,13 +18,13 @@ from services.chat_routing.settings import ChatRoutingSettings
 from shared.contracts.chat import OfflineMessageLeft
 from shared.contracts.notifications import Delivery, MessageNews
 from shared.runtime.settings import SettingsError
-from tests.integration.test_notifications import Post
+from tests.mail import Post, mail_server
 
 SENDER, TEAM = "foyer@shop.example", "team@shop.example"
 
 
 @asynccontextmanager
-async def mail_server(security: Security, name: str, folder: Path) -> AsyncIterator[tuple[Post, MailServer]]:
+async def secured(security: Security, name: str, folder: Path) -> AsyncIterator[tuple[Post, MailServer]]:
     """A server whose certificate is for `name`, and how to reach it as 127.0.0.1."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
@@ -45,15 +44,9 @@ async def mail_server(security: Security, name: str, folder: Path) -> AsyncItera
         options = {}
     else:
         options |= {"tls_context": context, "require_starttls": True}
-    loop = asyncio.get_running_loop()
     over = options.pop("ssl_context", None)
-    server = await loop.create_server(lambda: SMTP(post, hostname=name, **options), "127.0.0.1", 0, ssl=over)
-    port = server.sockets[0].getsockname()[1]
-    try:
+    async with mail_server(post, over, **options) as port:
         yield post, MailServer("127.0.0.1", port, security, SENDER, "foyer", "right", str(folder / "ca.pem"))
-    finally:
-        server.close()
-        await server.wait_closed()
 
 
 def mail() -> Any:
@@ -64,7 +57,7 @@ def mail() -> Any:
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])
 async def test_a_mail_goes_out_encrypted_and_logged_in(security: Security, tmp_path: Path) -> None:
-    async with mail_server(security, "127.0.0.1", tmp_path) as (post, server):
+    async with secured(security, "127.0.0.1", tmp_path) as (post, server):
         await Mailer(server).send(mail(), TEAM)
     assert post.receivers == [[TEAM]]
     assert "Hello" in post.mails[0].get_content()
@@ -76,7 +69,7 @@ async def test_a_server_that_cannot_prove_who_it_is_gets_nothing(
     security: Security, fault: str, tmp_path: Path
 ) -> None:
     name = "127.0.0.1" if fault == "untrusted" else "mail.shop.example"
-    async with mail_server(security, name, tmp_path) as (post, there):
+    async with secured(security, name, tmp_path) as (post, there):
         system = MailServer("127.0.0.1", there.port, security, SENDER, "foyer", "right")
         with pytest.raises(DeliveryFault) as failed:
             await Mailer(system if fault == "untrusted" else there).send(mail(), TEAM)
@@ -85,7 +78,7 @@ async def test_a_server_that_cannot_prove_who_it_is_gets_nothing(
 
 
 async def test_a_server_without_starttls_gets_neither_mail_nor_password(tmp_path: Path) -> None:
-    async with mail_server("none", "127.0.0.1", tmp_path) as (post, there):
+    async with secured("none", "127.0.0.1", tmp_path) as (post, there):
         server = MailServer("127.0.0.1", there.port, "starttls", SENDER, "foyer", "right", there.ca_file)
         with pytest.raises(DeliveryFault) as failed:
             await Mailer(server).send(mail(), TEAM)
@@ -94,7 +87,7 @@ async def test_a_server_without_starttls_gets_neither_mail_nor_password(tmp_path
 
 
 async def test_a_wrong_password_is_a_fault_that_may_pass(tmp_path: Path) -> None:
-    async with mail_server("starttls", "127.0.0.1", tmp_path) as (post, server):
+    async with secured("starttls", "127.0.0.1", tmp_path) as (post, server):
         wrong = MailServer(server.host, server.port, "starttls", SENDER, "foyer", "wrong", server.ca_file)
         with pytest.raises(DeliveryFault) as failed:
             await Mailer(wrong).send(mail(), TEAM)

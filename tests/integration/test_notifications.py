@@ -8,16 +8,11 @@ import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
 from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import web
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.chat_routing.app import build
 from services.chat_routing.notify.hooks import Hooks
@@ -48,6 +43,7 @@ from shared.storage.log import PartitionLog
 from shared.storage.notifications import NotificationQueue, queue_writes
 from shared.storage.transcripts import Transcripts
 from tests.eventually import eventually
+from tests.mail import Post, mail_server
 
 PARTITIONS = Partitions(4)
 SITE = "s_shop"
@@ -55,26 +51,6 @@ HERE = PARTITIONS.of(SITE)
 SECRET = "0123456789abcdef"
 VERA = "11111111-1111-4111-8111-111111111111"
 ADA = Actor("operator", "o_ada1", "Ada")
-
-
-@dataclass
-class Post:
-    """A mail server's memory; `refusals` is what it answers first."""
-
-    mails: list[EmailMessage] = field(default_factory=list)
-    receivers: list[list[str]] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        if self.refusals:
-            return self.refusals.pop(0)
-        content = envelope.content
-        assert isinstance(content, bytes)
-        mail = message_from_bytes(content, policy=default)
-        assert isinstance(mail, EmailMessage)
-        self.mails.append(mail)
-        self.receivers.append(envelope.rcpt_tos)
-        return "250 OK"
 
 
 @dataclass
@@ -112,22 +88,11 @@ async def receiver() -> AsyncIterator[Receiver]:
     await runner.cleanup()
 
 
-class _FreePort(Controller):
-    """aiosmtpd asks its own port whether it is there, so it must know which one it got."""
-
-    def _trigger_server(self) -> None:
-        assert isinstance(self.server, asyncio.Server)
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
-
-
 @pytest.fixture
 async def post() -> AsyncIterator[tuple[Post, int]]:
     made = Post()
-    controller = _FreePort(made, hostname="127.0.0.1", port=0)
-    await asyncio.to_thread(controller.start)
-    yield made, controller.port
-    await asyncio.to_thread(controller.stop)
+    async with mail_server(made) as port:
+        yield made, port
 
 
 async def a_site(clients: Clients, receiver: Receiver, **fields: Any) -> None:

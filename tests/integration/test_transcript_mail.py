@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.chat_routing.app import build
 from services.chat_routing.settings import ChatRoutingSettings
@@ -35,33 +34,17 @@ from shared.storage.clients import Clients
 from shared.storage.log import PartitionLog
 from tests.eventually import eventually
 from tests.gateway_api import Api, serving
-from tests.integration.test_notifications import Post, _FreePort
+from tests.mail import Post, mail_server
 
 VERA = "11111111-1111-4111-8111-111111111111"
 VISITOR = Actor("visitor", VERA)
 HERS = "vera@home.example"
 
 
-class Choosy(Post):
-    """A mail server that takes nothing for the addresses in `unknown`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.unknown: set[str] = set()
-
-    async def handle_RCPT(  # noqa: N802
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
-        if address in self.unknown:
-            return "550 no such mailbox"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-
 class World:
     """A site, its API, chat-routing, a mail server and an operator who is online."""
 
-    def __init__(self, clients: Clients, api: Api, site: str, token: str, post: Choosy) -> None:
+    def __init__(self, clients: Clients, api: Api, site: str, token: str, post: Post) -> None:
         self.clients = clients
         self.api = api
         self.site = site
@@ -107,18 +90,16 @@ class World:
 
 @asynccontextmanager
 async def world(clients: Clients, redis_url: str, transcript: str = "off", **more: Any) -> AsyncIterator[World]:
-    post = Choosy()
-    controller = _FreePort(post, hostname="127.0.0.1", port=0)
-    controller.start()
-    settings = ChatRoutingSettings(
-        redis_url=redis_url,
-        admin_port=0,
-        smtp_host=more.pop("smtp_host", "127.0.0.1"),
-        smtp_port=controller.port,
-        smtp_security="none",
-        smtp_from="foyer@shop.example",
-    )
-    try:
+    post = Post()
+    async with mail_server(post) as port:
+        settings = ChatRoutingSettings(
+            redis_url=redis_url,
+            admin_port=0,
+            smtp_host=more.pop("smtp_host", "127.0.0.1"),
+            smtp_port=port,
+            smtp_security="none",
+            smtp_from="foyer@shop.example",
+        )
         async with serving(clients) as api, running(build(settings)):
             chosen: Any = {"visitor_transcript": transcript}
             site = await api.site(settings=SiteSettings(**chosen), **more)
@@ -129,8 +110,6 @@ async def world(clients: Clients, redis_url: str, transcript: str = "off", **mor
             await PartitionLog(clients).append("cmd", made.partition, [encode(online)])
             yield made
             assert await clients.call("XLEN", keys.parked("chat_routing", made.partition)) == 0
-    finally:
-        controller.stop()
 
 
 async def test_the_visitor_gets_what_was_said_at_the_end_where_the_site_wants_it(clients, redis_url):
