@@ -141,6 +141,17 @@ async def test_arabic_runs_from_right_to_left_and_a_site_may_choose_the_language
         assert box["x"] < 100
 
 
+async def test_times_and_placeholders_are_read_in_their_own_direction(chromium: Browser):
+    async with visit(chromium) as shop:
+        shop.lang = "ar"
+        await shop.chat.begin()
+        page = await shop.open()
+        await page.locator(".launcher").click()
+        style = "(one, part) => getComputedStyle(one, part).unicodeBidi"
+        assert await page.locator(".composer textarea").evaluate(style, "::placeholder") == "plaintext"
+        assert await page.locator("time").first.evaluate(style) == "plaintext"
+
+
 async def test_page_reaches_neither_style_nor_inside(chromium: Browser):
     async with visit(chromium) as shop:
         shop.strict = False
