@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.e2e.website import Website, website
 from tests.e2e.widget_bench import OPEN_SHADOW
@@ -280,6 +280,7 @@ class World:
     site: str
     shop: Website
     consoles: list[Console] = field(default_factory=list)
+    contexts: list[BrowserContext] = field(default_factory=list)
     visitors: int = 0
 
     @property
@@ -305,20 +306,22 @@ class World:
 
     async def visit(self, path: str = "/") -> Guest:
         """A new visitor."""
-        context = await self.browser.new_context()
-        await context.add_init_script(OPEN_SHADOW)
-        page = await context.new_page()
-        page.set_default_timeout(SOON_MS)
+        page = await self._opened(await self.browser.new_context(), OPEN_SHADOW)
         await page.goto(self.shop.origin + path)
         self.visitors += 1
         return Guest(page, f"Visitor {self.visitors}")
 
-    async def sign_in(self, email: str, name: str) -> Console:
-        """An operator's browser with the chats open."""
-        context = await self.browser.new_context(viewport={"width": 1600, "height": 900}, reduced_motion="reduce")
-        await context.add_init_script(NOTES)
+    async def _opened(self, context: BrowserContext, script: str) -> Page:
+        self.contexts.append(context)
+        await context.add_init_script(script)
         page = await context.new_page()
         page.set_default_timeout(SOON_MS)
+        return page
+
+    async def sign_in(self, email: str, name: str) -> Console:
+        """An operator's browser with the chats open."""
+        looks: Any = {"viewport": {"width": 1600, "height": 900}, "reduced_motion": "reduce"}
+        page = await self._opened(await self.browser.new_context(**looks), NOTES)
         await page.goto(self.installation.stack.gateway)
         await page.get_by_label("E-mail").fill(email)
         await page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -380,5 +383,5 @@ async def world(
         try:
             yield world
         finally:
-            for context in [*installation.browser.contexts]:
+            for context in world.contexts:
                 await context.close()
