@@ -76,7 +76,7 @@ async def rig(clients: Clients, redis_url: str) -> Any:
 
 async def read_by_both(rig: ChatRig, tab: Tab) -> None:
     """The visitor has read two lines, the operator one."""
-    assert (await tab.say("chat.read", seq=2))["type"] == "ok"
+    assert (await tab.told("chat.read", seq=2))["type"] == "ok"
     await rig.tell(MarkChat(site=SITE, visitor=tab.visitor, by=Actor("operator", ADA), id="m", read=1))
     await tab.read(lambda: len(tab.of("chat.read")) >= 2)
 
@@ -97,7 +97,7 @@ async def test_a_page_whose_chat_is_over_is_told_nothing(rig: ChatRig) -> None:
     async with rig.tab() as tab:
         await rig.chatting(tab)
         await read_by_both(rig, tab)
-        assert (await tab.say("chat.end"))["type"] == "ok"
+        assert (await tab.told("chat.end"))["type"] == "ok"
         async with rig.tab(tab.visitor) as page:
             await page.status("chat_end")
             await page.read(lambda: len(page.of("chat.read")) == 2)  # the outcome is still shown
@@ -132,7 +132,7 @@ async def test_a_preview_reaches_operators_only_where_the_site_wants_it(
         await rig.connect()
         async with rig.tab() as tab:
             await rig.chatting(tab)
-            assert (await tab.say("chat.typing", on=True, preview="secret"))["type"] == "ok"
+            assert (await tab.told("chat.typing", on=True, preview="secret"))["type"] == "ok"
             # A collector that still has older settings may pass it on: chat-routing looks, too.
             by = Actor("visitor", tab.visitor)
             await rig.tell(MarkChat(site=SITE, visitor=tab.visitor, by=by, id="m", typing=True, preview="secret"))
