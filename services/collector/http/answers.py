@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -54,33 +55,38 @@ _NO_CONTENT: Final = (
 )
 
 
-class NoContent(web.StreamResponse):
-    """204, the answer to nearly every beacon: written as one prepared text, at a third of the cost of building it.
+class Written(web.StreamResponse):
+    """An answer that is one text already, at a third of the cost of building it header by header.
 
     Only for HTTP/1.1 connections that stay open. aiohttp's server asks an answer for what is below and nothing else.
     """
 
-    def __init__(self) -> None:
-        # The parent's fields are for answers that are built header by header.
-        self._status = 204
+    def __init__(self, status: int, text: bytes) -> None:
+        # The parent's fields are for answers that are built.
+        self._status = status
         self._keep_alive = True
+        self._text = text
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Write the answer."""
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client is gone")
-        transport.write(f"{_NO_CONTENT}{next(_count):08x}\r\nDate: {rfc822_formatted_time()}\r\n\r\n".encode())
+        transport.write(self._text)
         await request.writer.drain()  # waits while the client reads none of its answers
 
     async def write_eof(self, data: bytes = b"") -> None:
         """There is no body."""
 
 
+def _may_be_written(request: web.BaseRequest) -> bool:
+    return request.keep_alive and request.version == HttpVersion11
+
+
 def no_content(request: web.BaseRequest) -> web.StreamResponse:
-    """204: nothing to say."""
-    if request.keep_alive and request.version == HttpVersion11:
-        return NoContent()
+    """204: nothing to say, the answer to nearly every beacon."""
+    if _may_be_written(request):
+        return Written(204, f"{_NO_CONTENT}{next(_count):08x}\r\nDate: {rfc822_formatted_time()}\r\n\r\n".encode())
     return web.Response(status=204, headers=headers())
 
 
@@ -105,6 +111,17 @@ def problem(refusal: Refusal, **more: str) -> web.Response:
     """`refusal` as problem+json."""
     fields, body = problem_parts(refusal, **more)
     return web.Response(status=refusal.status, body=body, headers=fields)
+
+
+def problem_to(request: web.BaseRequest, refusal: Refusal) -> web.StreamResponse:
+    """The same for a request that was read to its end: to refuse a flood must not cost more than to take it."""
+    if not _may_be_written(request):
+        return problem(refusal)
+    fields, body = problem_parts(refusal)
+    lines = [f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    lines += [f"Content-Length: {len(body)}", f"Date: {rfc822_formatted_time()}", "\r\n"]
+    return Written(refusal.status, "\r\n".join(lines).encode() + body)
 
 
 def pixel(status: int = 200, **more: str) -> web.Response:

@@ -10,7 +10,7 @@ from services.collector.chat.siteinfo import PublicSites
 from services.collector.contact import Contacts
 from services.collector.domain.body import checked_text, decoded, pointer_error
 from services.collector.domain.refusals import Refusal
-from services.collector.http.answers import json_answer, no_content, pixel, problem, retry_header
+from services.collector.http.answers import json_answer, no_content, pixel, problem, problem_to, retry_header
 from services.collector.http.reading import read_body, read_query_body
 from services.collector.intake import Answered, Intake
 from services.collector.outcomes import Channel, Outcomes
@@ -63,7 +63,7 @@ class Beacons:
         result = await self._intake.batch(body, self._contacts.of(request), "http")
         if isinstance(result, Answered):
             return no_content(request) if result.answer is None else json_answer(result.answer)
-        return problem(result)
+        return problem_to(request, result)
 
     async def pixel(self, request: web.BaseRequest) -> web.StreamResponse:
         """`GET /v1/e.gif?d=`: a picture whatever happens. A status other than 200 says "again, later"."""
