@@ -340,7 +340,7 @@ async def measured(
     share = (after["cpu_s"] - before["cpu_s"]) / passed
     print(
         f"{name}: {len(ages):,} changes seen, age p50 {statistics.median(ages):.0f} p99 {percentile(ages, 99):.0f} "
-        f"max {max(ages):.0f} ms; gateway {share:.0%} of a core, loop held {after['held_ms']:.0f} ms at most; "
+        f"max {max(ages):.0f} ms; gateway {share:.1%} of a core, loop held {after['held_ms']:.0f} ms at most; "
         f"{seen['received'] / passed / options.operators:,.0f} B/s an operator; garbage {collections(after)}",
         flush=True,
     )
