@@ -61,6 +61,13 @@ def test_every_name_that_may_be_sorted_by_is_an_order() -> None:
         assert lowest < key < beyond
 
 
+@pytest.mark.parametrize("nickname", ["Visitor 0", "Visitor 7", "Visitor 1042", "visitor 7", "Visitor 07", "Ada"])
+@pytest.mark.parametrize("number", [0, 7, 1042])
+def test_who_is_called_by_number_stands_where_the_text_says(nickname: str, number: int) -> None:
+    key = position_key("nickname", SiteFacts())(Visitor(visitor_id(1), presence(number, nickname=nickname), None))
+    assert column_of(key) == natural_key(nickname)
+
+
 def test_other_names_of_a_column_share_its_index() -> None:
     pairs: list[tuple[SortBy, SortBy]] = [("history", "returning"), ("operators", "operator"), ("current_page", "page")]
     for other, own in pairs:
