@@ -3,7 +3,7 @@
 redis-py's defaults are wrong here, so everything is explicit: no retries (a repeated XADD whose reply was lost became
 two entries), a deadline on every command, connections of their own for blocking reads, and no cancellation of a command
 on a shared connection (a cancelled one may hand its reply to the next caller). To a single server without TLS commands
-go by a :class:`~shared.storage.lane.Lane`, which costs a quarter; everywhere else redis-py's own connections carry
+go by a :class:`~shared.storage.lane.Lane`, which costs a sixth; everywhere else redis-py's own connections carry
 them. Read :class:`Clients` first.
 """
 

@@ -1,8 +1,8 @@
 """One connection that everybody in the process shares: commands are written as they come, answers come in that order.
 
-redis-py's pool gives each command a connection of its own for the time of its round trip. That costs some 90 µs of
+redis-py's pool gives each command a connection of its own for the time of its round trip. That costs some 100 µs of
 Python for each, more than all that our services do with most answers, and it is what a beacon, a chat message and a
-page view pay several times. Here a command is packed and unpacked by hiredis and costs a quarter of that. The rules of
+page view pay several times. Here a command is packed and unpacked by hiredis and costs a sixth of that. The rules of
 :mod:`shared.storage.clients` hold: nothing is repeated, every command has a deadline, and a caller that goes away takes
 nobody else's answer. Read :meth:`Lane.ask`.
 """
