@@ -108,4 +108,14 @@ async def test_visitor_goes_away_comes_back_ends_and_rates(shop: World):
     await expect(timeline.get_by_role("img", name="4 stars of 5")).to_be_visible()
     await expect(timeline).to_contain_text("Vilma ended the chat")
     await expect(timeline).to_contain_text("You took the chat")
+
+    await shop.grace.panel("History")
+    chats = shop.grace.page.get_by_role("region", name="Chats")
+    await chats.locator("summary").click()
+    await expect(chats).to_contain_text("Here again")
+    await expect(chats).to_contain_text("Vilma rated the chat")
+    for form in ("text", "CSV", "JSON"):
+        async with shop.grace.page.expect_download() as saved:
+            await chats.get_by_role("link", name=form).click()
+        assert "Here again" in (await (await saved.value).path()).read_text()
     await shop.grace.panel("Chats")
