@@ -1,6 +1,6 @@
 """The console with 100,000 visitors in a real browser: frames while scrolling, memory, requests; beside 1,000 visitors.
 
-    python -m bench.console_scroll [--visitors 100000] [--baseline 1000] [--changes 100] [--seconds 8]
+    python -m bench.console_scroll [--visitors 100000] [--baseline 1000] [--changes 100] [--seconds 5] [--rounds 3]
 
 A real gateway process serves the built console and two sites whose rows are written as presence writes them; while the
 browser scrolls, visitors of both go to other pages. Each site is shown in a fresh page and scrolled twice: *reading*,
@@ -20,7 +20,7 @@ import re
 import statistics
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from typing import Any, cast
 import uvloop
 from playwright.async_api import Browser, CDPSession, Page, async_playwright, expect
 
-from bench._figures import machine
+from bench._figures import machine, spread
 from bench._visitors import stored
 from services.operator_gateway.passwords import Passwords
 from services.operator_gateway.settings import STATIC
@@ -242,27 +242,29 @@ def _asks(data: str | bytes) -> int:
     return len(re.findall(b"view:(?:open|move|sync)", data if isinstance(data, bytes) else data.encode()))
 
 
-def table(name: str, small: Figures, large: Figures) -> None:
-    """One way of scrolling, both sites side by side."""
-    print(f"\n{name}: figure, baseline, large, ratio")
+def table(name: str, small: list[Figures], large: list[Figures]) -> None:
+    """One way of scrolling, both sites side by side: medians of the rounds, and the ratio with its spread."""
+    print(f"\n{name}: figure, baseline, large, ratio (smallest to largest of the rounds)")
 
-    def line(text: str, one: float, other: float, unit: str = "ms") -> None:
-        ratio = f"{other / one:6.2f}" if one else "     -"
-        print(f"  {text:42} {one:9.2f} {other:9.2f} {unit:4} {ratio}")
+    def line(text: str, unit: str, figure: Callable[[Figures], float]) -> None:
+        one, other = [figure(found) for found in small], [figure(found) for found in large]
+        ratios = [b / a for a, b in zip(one, other, strict=True)] if all(one) else []
+        ratio = spread(ratios) if ratios else "       -"
+        print(f"  {text:38} {statistics.median(one):9.2f} {statistics.median(other):9.2f} {unit:4}{ratio}")
 
-    line("between frames, median", small.median, large.median)
-    for share in (0.95, 0.99, 1.0):
-        line(f"between frames, {'worst' if share == 1 else f'{share:.0%}'}", small.at(share), large.at(share))
+    line("between frames, median", "ms", lambda found: found.median)
+    for share in (0.95, 0.99):
+        line(f"between frames, {share:.0%}", "ms", lambda found, share=share: found.at(share))  # type: ignore[misc]
     for metric in METRICS:
-        line(f"work for a frame: {metric}", small.work[metric], large.work[metric])
-    line("places without a row", small.empty * 100, large.empty * 100, "%")
-    line("requests", small.requests, large.requests, "")
-    if large.heap_mib:
-        line("JavaScript heap afterwards", small.heap_mib, large.heap_mib, "MiB")
+        line(f"work for a frame: {metric}", "ms", lambda found, metric=metric: found.work[metric])  # type: ignore[misc]
+    line("places without a row", "%", lambda found: found.empty * 100)
+    line("requests", "", lambda found: found.requests)
+    if large[0].heap_mib:
+        line("JavaScript heap afterwards", "MiB", lambda found: found.heap_mib)
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Both sites, several times in turn; of each figure the run with the median work is shown."""
+    """Both sites in turn, several times."""
     print(machine())
     if not (STATIC / "index.html").is_file():
         sys.exit("the console is not built: make setup")
@@ -277,12 +279,13 @@ async def run(options: argparse.Namespace) -> None:
             await shop.fill()
         async with gateway(server.url) as url, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
-            small, large = [
-                await measure(browser, url, email, shop, options) for email, shop in zip(emails, shops, strict=True)
+            rounds = [
+                [await measure(browser, url, email, shop, options) for email, shop in zip(emails, shops, strict=True)]
+                for _ in range(options.rounds)
             ]
             await browser.close()
         for at, name in enumerate((f"reading, {READING_PX_S} px a second", "dragging from the first row to the last")):
-            table(name, small[at], large[at])
+            table(name, [small[at] for small, _ in rounds], [large[at] for _, large in rounds])
         await clients.close()
 
 
@@ -292,7 +295,8 @@ def main() -> None:
     parser.add_argument("--visitors", type=int, default=100_000)
     parser.add_argument("--baseline", type=int, default=1_000)
     parser.add_argument("--changes", type=float, default=100)
-    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     uvloop.run(run(parser.parse_args()))
 
 

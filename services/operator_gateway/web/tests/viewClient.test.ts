@@ -219,6 +219,34 @@ describe("a live view", () => {
     expect(model.client.current().slowed).toBeNull();
   });
 
+  test("a gateway that still reads the site takes nothing off the screen; it is asked again until it has", () => {
+    const model = liveModel(3);
+    model.reconnect();
+    for (let tries = 0; tries < 2; tries++) {
+      const state = { epoch: "9", seq: 1, total: 0, counts: {}, rows: [], order: [], loading: true };
+      model.asked.shift()?.answer({ ok: true, ...state });
+      expect(model.client.current().window?.rows).toHaveLength(3);
+      model.client.onDelta({ view: "list", epoch: "9", prev: 1, seq: 2, total: 3 });
+      expect(model.asked).toHaveLength(0);
+      model.timers.shift()?.();
+      expect(model.asked[0]).toMatchObject({ event: "view:sync" });
+    }
+    model.view = { view: "list", ...QUERY };
+    model.list.push(makeRow("new"));
+    model.answerNext();
+    expect(model.client.current()).toMatchObject({ phase: "live", error: null });
+    expect(model.client.current().window?.rows).toHaveLength(4);
+  });
+
+  test("the first answer is shown while the site is read", () => {
+    const model = new Model();
+    model.client.show(QUERY);
+    model.client.onConnected();
+    const state = { epoch: "1", seq: 1, total: 1, counts: {}, rows: [makeRow("a")], loading: true };
+    model.asked.shift()?.answer({ ok: true, ...state });
+    expect(model.client.current().window).toMatchObject({ loading: true, total: 1 });
+  });
+
   test("a lost delta is mended by one view:sync that names what is held", () => {
     const model = liveModel(2);
     model.list.push(makeRow("late"));

@@ -231,6 +231,12 @@ export class ViewClient {
   }
 
   private adopt(state: ViewState, query: ViewQuery, held: ReadonlyMap<string, Row>): void {
+    // After a reconnect to a gateway that still reads the site: what is shown is older, but it is all there.
+    if (state.loading && this.snapshot.window !== null && isSameList(query, this.snapshot.shown)) {
+      this.mustSync = true;
+      this.pause();
+      return;
+    }
     const window = fromState(state, query.offset, held);
     this.holdNothing = window === null;
     this.failures = 0;
@@ -278,6 +284,11 @@ export class ViewClient {
     this.snapshot = { ...this.snapshot, ...change };
     for (const listener of this.listeners) listener();
   }
+}
+
+function isSameList(one: ViewQuery, other: ViewQuery | null): boolean {
+  const list = ({ site, sort, filter }: ViewQuery): string => JSON.stringify([site, sort, filter]);
+  return other !== null && list(one) === list(other);
 }
 
 function slownessOf({ slowed, put_off }: ViewDelta | ViewCheck): Slowness | null {
