@@ -70,7 +70,7 @@ class Answer:
         return json.loads(self.body)
 
 
-@dataclass
+@dataclass(eq=False)
 class CollectorRig:
     """A collector at `url`. Requests carry the site's origin and a browser's name unless told otherwise."""
 
@@ -148,7 +148,7 @@ class CollectorRig:
             yield LiveClient(socket)
 
 
-@dataclass
+@dataclass(eq=False)
 class LiveClient:
     """The browser's end of a live channel."""
 
