@@ -63,6 +63,8 @@ class LiveSocket(web.WebSocketResponse):
 
     def _heard(self) -> None:
         """Something arrived: the next ping is due later. A timer that is set already is left to find that out."""
+        if self._closed or self._closing:
+            return  # a timer set now would keep the channel in memory until it fires
         if self._heartbeat_cb is None or self._pong_response_cb is not None:
             self._reset_heartbeat()
         elif self._loop is not None:
