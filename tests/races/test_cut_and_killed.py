@@ -1,7 +1,7 @@
 """Cut lines, closed browsers and killed processes in the middle of chats, on the running system.
 
 The times of the product are divided by ten or more where a test has to wait for them; `test_chat_absence.py` has the
-true numbers.
+true numbers. (The file's name puts it before the races, whose own stage then need not run beside this one.)
 """
 
 from __future__ import annotations
