@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.contracts.rows import OperatorRef
+from shared.contracts.rows import OperatorRef, PresenceRow
 from shared.storage.clients import Clients
+from shared.storage.snapshots import Snapshots
 from tests.eventually import eventually
 from tests.live_rig import Console, Rig, Shop, gateway, visitor_id
 from tests.unit.gateway_views.rows import Client
@@ -198,6 +199,36 @@ async def test_changes_while_a_site_is_read_are_not_lost(rig: Rig, monkeypatch: 
     await eventually(lambda: [row["number"] for row in view.rows] == newest)
     assert [row["pages"] for row in view.rows] == [shop.presence(number).pages for number in newest]
     assert view.total == len(here)
+
+
+async def test_who_asks_again_while_the_site_is_read_hears_that_it_still_is(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a console would take what is there so far for all there is."""
+    read, may_read = Snapshots.presence_rows, asyncio.Event()
+
+    async def read_later(self: Snapshots, site: str) -> AsyncGenerator[list[tuple[str, PresenceRow]], None]:
+        await may_read.wait()
+        async for rows in read(self, site):
+            yield rows
+
+    monkeypatch.setattr(Snapshots, "presence_rows", read_later)
+    monkeypatch.setattr("services.operator_gateway.live.requests.LOAD_WAIT_S", 0.05)
+    shop = await rig.shop()
+    await shop.fill(range(1, 4))
+    console = await rig.connect(await rig.operator(shop))
+
+    async def opened() -> Any:
+        answer = await console.ask("view:open", {"view": "list", "site": shop.site})
+        return answer if answer["ok"] else None  # not even the numbers were read: try again
+
+    assert (await eventually(opened))["loading"] is True
+    for _ in range(2):
+        assert (await console.ask("view:sync", {"view": "list"}))["loading"] is True
+    monkeypatch.setattr("services.operator_gateway.live.requests.LOAD_WAIT_S", 30.0)
+    may_read.set()
+    answer = await console.ask("view:sync", {"view": "list"})
+    assert ("loading" in answer, len(answer["rows"])) == (False, 3)
 
 
 def _counts(view: Client, total: int) -> bool:

@@ -170,10 +170,12 @@ class LiveRequests:
     async def sync(self, connection: Connection, request: ViewSync) -> ViewState:
         """The window as it is now, for a client that lost track."""
         view = self._view(connection, request.view)
+        complete = await view.live.open(view.member.group, LOAD_WAIT_S)
+        view = self._view(connection, request.view)  # it may have been closed meanwhile
         member = view.member
         member.told()
         member.acked = None if member.acked is None else member.seq
-        return self._state(view.live, member, request.have, request.epoch)
+        return self._state(view.live, member, request.have, request.epoch, loading=not complete)
 
     async def ack(self, connection: Connection, request: ViewAck) -> None:
         """The client has applied everything up to `seq`."""

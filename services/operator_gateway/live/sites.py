@@ -64,6 +64,7 @@ class LiveSite:
         self._load_of_all = load
         self._changed_at_s: float | None = None  # when the oldest change came that nobody was told yet
         self._wake = asyncio.Event()
+        self._partial: set[Group] = set()  # shown before they were complete
         self._asked = asyncio.Event()  # for an order that is not complete
         self._awaited: dict[Group, asyncio.Event] = {}  # groups that somebody waits for until they can be shown
         self.loaded = False
@@ -128,6 +129,7 @@ class LiveSite:
         """Wait until `group` can be shown; False if it is still incomplete by then."""
         self._wake.set()
         if not self._incomplete(group):
+            self._complete(group)
             return True
         self._asked.set()
         complete = self._awaited.setdefault(group, asyncio.Event())
@@ -135,8 +137,15 @@ class LiveSite:
             async with asyncio.timeout(timeout_s):
                 await complete.wait()
         except TimeoutError:
+            self._partial.add(group)
             return False
+        self._complete(group)
         return True
+
+    def _complete(self, group: Group) -> None:
+        """The answer is to be what there is now, not what was there when the group was shown for the first time."""
+        if group in self._partial:
+            self.flush()
 
     def _let_in(self) -> None:
         """Wake those whose group can be shown now, and nobody else: a thousand may wait for twenty orders."""
@@ -151,6 +160,8 @@ class LiveSite:
         started, spent = self._loop.time(), time.thread_time()
         shedding = self._load_of_all.shedding
         changed = self.views.flush(started, shedding)
+        if self._partial:
+            self._partial = {group for group in self._partial if self._incomplete(group)}
         self.audience.publish(self.views, changed, started, self.slowed)
         ended = self._loop.time()
         # The processor's time, not the clock's: on a shared machine a flush must not look dear because it was put off.
