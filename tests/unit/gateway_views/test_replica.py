@@ -134,6 +134,7 @@ def test_an_engagement_waits_for_its_visitor() -> None:
     assert (visitor.nickname, visitor.version) == ("Ada", 15)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["seen", "patched", "leaves", "engaged", "forgotten"]), st.integers(1, 2))))
 def test_no_version_of_a_row_ever_stands_for_two_contents(happened: list[tuple[str, int]]) -> None:
     """A visitor whose engagement part is taken away: the row goes on with numbers that it never had."""
