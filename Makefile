@@ -19,10 +19,14 @@ setup: ## install everything into this folder (quick when nothing changed)
 run: setup ## start everything with a demo website; VISITORS=200 adds simulated visitors
 	@exec .venv/bin/python -m deploy.local
 
+# Two at a time where tests mostly wait; alone where a browser or a whole installation wants the machine.
 test: setup ## all tests; ARGS goes to pytest, as in make test ARGS="-k embedded"
-	.venv/bin/python -m pytest $(ARGS)
 ifeq ($(strip $(ARGS)),)
+	.venv/bin/python -m pytest -n 2 --dist loadfile tests/unit tests/integration
+	.venv/bin/python -m pytest tests/e2e tests/races
 	npm test
+else
+	.venv/bin/python -m pytest $(ARGS)
 endif
 
 races: setup ## races of chats on running services, many rounds (ROUNDS=300 of each); see docs/chat-routing.md

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from shared.embedded import EmbeddedValkey
 from shared.storage.clients import Clients, RedisSettings
 from tests.no_skips import pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport"]
+
+# How long an example takes says something about the machine and nothing about the code.
+settings.register_profile("foyer", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("foyer")
 
 
 @pytest.fixture(autouse=True)

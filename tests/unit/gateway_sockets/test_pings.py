@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.operator_gateway.sockets.pings import Pings
@@ -31,7 +31,6 @@ def test_an_answer_puts_the_next_ping_off_and_who_is_gone_is_not_pinged() -> Non
     assert pings.due(151) == (["a"], [])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["heard", "gone", "nothing"]), st.integers(0, 9))))
 def test_nobody_is_pinged_early_or_forgotten(steps: list[tuple[str, str, int]]) -> None:
     pings: Pings[str] = Pings(10, 5)

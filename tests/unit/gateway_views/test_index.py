@@ -6,7 +6,7 @@ from typing import Any
 from unittest import mock
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.operator_gateway.views import index as module
@@ -82,7 +82,6 @@ class Site:
         assert counts.shown() == expected
 
 
-@settings(deadline=None)
 @given(before=changes, steps=st.lists(changes, max_size=8))
 def test_changes_while_an_index_is_filled_end_up_in_it(before: Any, steps: Any) -> None:
     site = Site()
@@ -107,7 +106,6 @@ def test_changes_while_an_index_is_filled_end_up_in_it(before: Any, steps: Any) 
         site.must_be_counted(counted, wish)
 
 
-@settings(deadline=None)
 @given(before=changes, after=changes, offset=st.integers(0, 4), limit=st.integers(1, 4))
 def test_a_window_said_to_be_untouched_shows_the_same(before: Any, after: Any, offset: int, limit: int) -> None:
     site = Site()

@@ -65,7 +65,7 @@ def shown(replica: SiteReplica) -> dict[str, tuple[Any, Any]]:
     return {visitor.id: (visitor.presence, visitor.engagement) for visitor in replica}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     before=st.lists(happenings, max_size=20),
     during=st.lists(st.lists(happenings, max_size=4), min_size=6, max_size=6),
@@ -134,7 +134,6 @@ def test_an_engagement_waits_for_its_visitor() -> None:
     assert (visitor.nickname, visitor.version) == ("Ada", 15)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["seen", "patched", "leaves", "engaged", "forgotten"]), st.integers(1, 2))))
 def test_no_version_of_a_row_ever_stands_for_two_contents(happened: list[tuple[str, int]]) -> None:
     """A visitor whose engagement part is taken away: the row goes on with numbers that it never had."""
