@@ -9,6 +9,7 @@ since on Linux the child dies with the thread that started it.
 import contextlib
 import fcntl
 import importlib.util
+import itertools
 import os
 import secrets
 import signal
@@ -30,6 +31,8 @@ PING_TIMEOUT_S = 0.5
 LOG_LIMIT_BYTES = 1 << 20  # a log of an earlier run beyond this is started anew
 LOG_TAIL_BYTES = 2_000
 FREE_PORTS = range(20_000, 32_000)
+_PORT_STEP = 7  # leaves room for ports in a row, and meets every port of the range before one comes again
+_ports = itertools.count(secrets.randbelow(len(FREE_PORTS)), _PORT_STEP)
 FREE_PORT_TRIES = 5  # between choosing a free port and using it another program may take it
 
 
@@ -173,9 +176,12 @@ def valkey_program() -> Path:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, from below the range that systems take outgoing connections' ports from."""
+    """A port that was free a moment ago, from below the range that systems take outgoing connections' ports from.
+
+    This process gets each port once in a long while: who was given one may need seconds to listen on it.
+    """
     for _ in range(FREE_PORT_TRIES * 20):
-        port = FREE_PORTS.start + secrets.randbelow(len(FREE_PORTS))
+        port = FREE_PORTS.start + next(_ports) % len(FREE_PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((HOST, port))
             return port
